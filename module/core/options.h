@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The module's configuration: one table of options, from which the parser, the defaults, the
+ * messages, the tests and kbv.conf(5) come. A key is a kbv-… keyword of unbound.conf without its
+ * colon, a value its argument as text.
+ *
+ * Not thread-safe while it is being set; read-only, and so shared freely, after
+ * kbv_options_finish().
+ */
+#ifndef KBV_CORE_OPTIONS_H
+#define KBV_CORE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <kbv/name.h>
+
+#define KBV_OPTIONS_MAX_PORTS 8 /* as many as a verdict may have endpoints */
+
+enum kbv_id_form {
+    KBV_FORM_NIBBLE, /* one label a nibble, low nibble first */
+    KBV_FORM_FLAT,   /* one label, high nibble first */
+};
+
+enum kbv_id_lookup {
+    KBV_LOOKUP_SERVICE,  /* the name leads to servers: NAPTR, SRV, addresses */
+    KBV_LOOKUP_IDENTITY, /* the TLSA RRset is at the name itself */
+};
+
+/* A suffix below which names are identifiers. */
+struct kbv_zone {
+    uint8_t suffix[KBV_NAME_MAX]; /* wire format, lower case */
+    size_t suffix_len;
+    enum kbv_id_kind kind;
+    enum kbv_id_form form;
+    enum kbv_id_lookup lookup;
+    uint16_t ports[KBV_OPTIONS_MAX_PORTS]; /* in the operator's order; none with identity lookup */
+    size_t n_ports;
+};
+
+struct kbv_name {
+    uint8_t wire[KBV_NAME_MAX]; /* lower case */
+    size_t len;
+};
+
+struct kbv_options {
+    struct kbv_zone *zones; /* longest suffix first once finished */
+    size_t n_zones;
+    bool literal;            /* answer for literal TLSA owners */
+    bool txt;                /* answer TXT below _kbv */
+    bool qname_minimisation; /* let the iterator minimise below the zones */
+    uint16_t rrtype;
+    uint16_t edns_option;
+    uint32_t max_ttl;          /* [s] */
+    uint32_t max_negative_ttl; /* [s] */
+    uint32_t max_pending;      /* verdicts in progress */
+    size_t cache_size;         /* [octets] */
+    struct kbv_name *require_secure;
+    size_t n_require_secure;
+};
+
+enum kbv_option_type {
+    KBV_OPTION_ZONE,  /* suffix kind [form=…] [lookup=…] [port=…] */
+    KBV_OPTION_NAME,  /* a domain name */
+    KBV_OPTION_BOOL,  /* yes, no */
+    KBV_OPTION_U16,   /* a code point */
+    KBV_OPTION_U32,   /* a count, or seconds */
+    KBV_OPTION_BYTES, /* octets; k, m and g multiply by 1024 */
+};
+
+/* A row of the table. */
+struct kbv_option {
+    const char *name; /* "kbv-max-ttl" */
+    enum kbv_option_type type;
+    bool repeatable;     /* every line adds; else the last line counts, as in unbound.conf */
+    uint64_t min, max;   /* numbers only */
+    const char *initial; /* the default as it would stand in unbound.conf; NULL: none */
+    const char *unit;    /* "seconds"; NULL: none */
+    const char *text;    /* what it does, one sentence */
+    size_t offset;       /* of its field in struct kbv_options; lists: unused */
+};
+
+/* Row i of the table, in the order of kbv.conf(5); NULL from the end on. */
+const struct kbv_option *kbv_option_row(size_t i);
+
+/* Options with every default set; NULL if there is no memory. The caller deletes them. */
+struct kbv_options *kbv_options_create(void);
+
+/* Frees them; NULL is accepted. */
+void kbv_options_delete(struct kbv_options *o);
+
+/*
+ * Sets or adds one value. On failure o is as it was and err holds a sentence, at most err_len
+ * octets with its NUL, that says what is wrong and what would be right; it names neither key nor
+ * place, which the caller knows.
+ * KBV_ERR_UNSUPPORTED: no such key. KBV_ERR_FORMAT: bad value. KBV_ERR_NOMEM.
+ */
+enum kbv_err kbv_options_set(struct kbv_options *o, const char *key, const char *value, char *err,
+                             size_t err_len);
+
+/*
+ * After the last value: checks what needs more than one, and orders the zones for
+ * kbv_options_zone(). KBV_ERR_FORMAT with a sentence in err as above.
+ */
+enum kbv_err kbv_options_finish(struct kbv_options *o, char *err, size_t err_len);
+
+/*
+ * The zone with the longest suffix at or above qname, a well-formed wire name of len octets in any
+ * case; NULL if there is none. Valid on finished options.
+ */
+const struct kbv_zone *kbv_options_zone(const struct kbv_options *o, const uint8_t *qname,
+                                        size_t len);
+
+#endif
