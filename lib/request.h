@@ -9,9 +9,10 @@ enum kbv_material {
     KBV_MATERIAL_NONE = 0,
     KBV_MATERIAL_SPKI_SHA256 = 1,
     KBV_MATERIAL_CERT_SHA256 = 2,
-    KBV_MATERIAL_SPKI = 3,  /* SubjectPublicKeyInfo DER, 1-2048 octets */
-    KBV_MATERIAL_CERT = 4,  /* end-entity certificate DER, 1-4096 octets */
-    KBV_MATERIAL_CHAIN = 5, /* each len16 DER, end entity first, 1-8 certificates, <= 16384 octets */
+    KBV_MATERIAL_SPKI = 3, /* SubjectPublicKeyInfo DER, 1-2048 octets */
+    KBV_MATERIAL_CERT = 4, /* end-entity certificate DER, 1-4096 octets */
+    KBV_MATERIAL_CHAIN =
+        5, /* each len16 DER, end entity first, 1-8 certificates, <= 16384 octets */
 };
 
 enum { KBV_REQUEST_SIGN = 0x01 }; /* flags: a signature is wanted */

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define KBV_NAME_MAX 255   /* octets of a wire name */
+#define KBV_NAME_MAX      255  /* octets of a wire name */
 #define KBV_NAME_TEXT_MAX 1025 /* octets of its text, escapes and NUL included */
 
 enum kbv_err {
@@ -89,20 +89,24 @@ bool kbv_name_below(const uint8_t *name, size_t name_len, const uint8_t *zone, s
 int kbv_name_compare(const uint8_t *a, const uint8_t *b);
 /* True if the first label is that text, whatever the case. */
 bool kbv_name_first_label_is(const uint8_t *name, const char *label);
-/* Text ("a.b." with final dot, RFC 1035 escapes \. \\ \DDD) to wire, lower-cased when lower; a missing
- * final dot is tolerated. */
-enum kbv_err kbv_name_from_text(const char *text, bool lower, uint8_t out[KBV_NAME_MAX], size_t *out_len);
+/* Text ("a.b." with final dot, RFC 1035 escapes \. \\ \DDD) to wire, lower-cased when lower; a
+ * missing final dot is tolerated. */
+enum kbv_err kbv_name_from_text(const char *text, bool lower, uint8_t out[KBV_NAME_MAX],
+                                size_t *out_len);
 /* Wire to text with the final dot; out has KBV_NAME_TEXT_MAX octets. */
 void kbv_name_to_text(const uint8_t *name, size_t len, char *out);
 /* out = _port._tcp.host, lower case; KBV_ERR_LIMIT beyond 255 octets (RFC 6698 section 3). */
 enum kbv_err kbv_name_tlsa_owner(uint16_t port, const uint8_t *host, size_t host_len,
                                  uint8_t out[KBV_NAME_MAX], size_t *out_len);
-/* True if the name starts with _<1-5 digits, no leading zero, 1-65535>._<tcp|udp|sctp>: a server's owner;
- * *host and *host_len then are the rest (may be NULL). */
-bool kbv_name_is_server_owner(const uint8_t *name, size_t len, const uint8_t **host, size_t *host_len);
-/* Digest label: 's' or 'c' and 52 base32hex digits (RFC 4648 section 7), no padding, any case, the four
- * unused bits zero. label: its octets without the length octet. kind_char set to 's' or 'c'. */
-enum kbv_err kbv_digest_label_decode(const uint8_t *label, size_t len, char *kind_char, uint8_t digest[32]);
+/* True if the name starts with _<1-5 digits, no leading zero, 1-65535>._<tcp|udp|sctp>: a server's
+ * owner; *host and *host_len then are the rest (may be NULL). */
+bool kbv_name_is_server_owner(const uint8_t *name, size_t len, const uint8_t **host,
+                              size_t *host_len);
+/* Digest label: 's' or 'c' and 52 base32hex digits (RFC 4648 section 7), no padding, any case, the
+ * four unused bits zero. label: its octets without the length octet. kind_char set to 's' or 'c'.
+ */
+enum kbv_err kbv_digest_label_decode(const uint8_t *label, size_t len, char *kind_char,
+                                     uint8_t digest[32]);
 /* The reverse, 53 lower-case octets into out, no NUL. */
 void kbv_digest_label_encode(char kind_char, const uint8_t digest[32], uint8_t out[53]);
 

@@ -22,14 +22,14 @@
 extern "C" {
 #endif
 
-#define KBV_RRTYPE_DEFAULT 65300     /* private use, RFC 6895 section 3.1 */
+#define KBV_RRTYPE_DEFAULT      65300 /* private use, RFC 6895 section 3.1 */
 #define KBV_EDNS_OPTION_DEFAULT 65100 /* local use, RFC 6891 section 9 */
-#define KBV_EDE_NONE 0xFFFF
-#define KBV_DIGEST_LEN 32
-#define KBV_RRSET_HASH_LEN 16
-#define KBV_REASON_MAX 120           /* octets of REASON */
-#define KBV_ASSOCIATIONS_MAX 8192    /* octets of ASSOCIATIONS */
-#define KBV_VERDICT_MAX 32768        /* octets of one answer's verdicts */
+#define KBV_EDE_NONE            0xFFFF
+#define KBV_DIGEST_LEN          32
+#define KBV_RRSET_HASH_LEN      16
+#define KBV_REASON_MAX          120   /* octets of REASON */
+#define KBV_ASSOCIATIONS_MAX    8192  /* octets of ASSOCIATIONS */
+#define KBV_VERDICT_MAX         32768 /* octets of one answer's verdicts */
 
 /* One table of statuses; every list of them is made from it:
  * X(enum suffix, code, EDE info code, one line for people). */
@@ -101,29 +101,29 @@ struct kbv_verdict {
     uint8_t flags;
     struct kbv_subject subject;
     struct kbv_match match;
-    uint8_t alg;            /* lowest DNSSEC algorithm over the TLSA RRset, 0 none */
-    uint32_t issued;        /* [s] since the epoch, modulo 2^32 */
-    uint32_t not_after;     /* [s] T, likewise */
+    uint8_t alg;        /* lowest DNSSEC algorithm over the TLSA RRset, 0 none */
+    uint32_t issued;    /* [s] since the epoch, modulo 2^32 */
+    uint32_t not_after; /* [s] T, likewise */
     uint8_t rrset_hash[KBV_RRSET_HASH_LEN];
     uint16_t ede;           /* EDE info code or KBV_EDE_NONE */
     struct kbv_slice owner; /* never absent */
 
     struct kbv_slice nonce;
     bool has_identifier;
-    struct kbv_id identifier;          /* valid if has_identifier */
-    struct kbv_slice identifier_name;  /* valid if has_identifier */
+    struct kbv_id identifier;         /* valid if has_identifier */
+    struct kbv_slice identifier_name; /* valid if has_identifier */
     bool has_endpoint;
     uint16_t order, preference, priority, weight, port; /* valid if has_endpoint */
-    struct kbv_slice target;           /* valid if has_endpoint */
-    struct kbv_slice associations;     /* TLV value: usage8 selector8 mtype8 len16 data … */
-    struct kbv_slice found_at;         /* one name */
-    struct kbv_slice reference_names;  /* names, concatenated; an empty TLV has p != NULL, len 0 */
-    struct kbv_slice reason;           /* UTF-8 */
+    struct kbv_slice target;                            /* valid if has_endpoint */
+    struct kbv_slice associations;    /* TLV value: usage8 selector8 mtype8 len16 data … */
+    struct kbv_slice found_at;        /* one name */
+    struct kbv_slice reference_names; /* names, concatenated; an empty TLV has p != NULL, len 0 */
+    struct kbv_slice reason;          /* UTF-8 */
 
-    uint8_t auth;                      /* 0 none, 1 Ed25519 */
-    uint8_t key_id[4];                 /* valid if auth is 1 */
-    struct kbv_slice signature;        /* 64 octets, valid if auth is 1 */
-    struct kbv_slice signed_octets;    /* decode only: offset 0 through the key id */
+    uint8_t auth;                   /* 0 none, 1 Ed25519 */
+    uint8_t key_id[4];              /* valid if auth is 1 */
+    struct kbv_slice signature;     /* 64 octets, valid if auth is 1 */
+    struct kbv_slice signed_octets; /* decode only: offset 0 through the key id */
 };
 
 /* One TLSA association out of ASSOCIATIONS. */
