@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See options.h. */
-#include "module/core/options.h"
+#include "options.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "question.h"
 
 #define FIELD(name) offsetof(struct kbv_options, name)
 
@@ -204,21 +206,12 @@ static void *list_grow(void **list, size_t n, size_t size)
     return bigger + n * size;
 }
 
-/* True if any label is "_kbv": such names are the module's own. */
-static bool has_kbv_label(const uint8_t *name)
-{
-    for (; name[0] != 0; name += name[0] + 1u)
-        if (kbv_name_first_label_is(name, "_kbv"))
-            return true;
-    return false;
-}
-
 static enum kbv_err name_parse(const char *text, uint8_t wire[KBV_NAME_MAX], size_t *len,
                                struct message *m)
 {
     if (kbv_name_from_text(text, true, wire, len) != KBV_OK)
         return fail(m, KBV_ERR_FORMAT, "\"%.80s\" is no domain name", text);
-    if (has_kbv_label(wire))
+    if (kbv_name_under_kbv(wire, *len))
         return fail(m, KBV_ERR_FORMAT, "names with a label _kbv are the module's own");
     return KBV_OK;
 }

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * unbound.conf to the option table, and what of Unbound's own options cannot stand beside kbv.
+ * unbound-checkconf, the start of the daemon and every reload go through kbv_config_check(): one
+ * message, whoever asks.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sldns/str2wire.h"
+#include "util/config_file.h"
+#include "util/log.h"
+#include "util/module.h"
+
+#include "kbv_unbound.h"
+#include "kbvmod.h"
+
+#define MESSAGE_MAX 512 /* octets of a message of the option table */
+
+static void log_line(const struct kbv_conf_line *l, const char *message)
+{
+    log_err("%s:%d: %s: \"%s\": %s", l->file, l->line, l->key, l->value, message);
+}
+
+struct kbv_options *kbv_config_read(struct config_file *cfg)
+{
+    char message[MESSAGE_MAX];
+    struct kbv_options *o = kbv_options_create();
+
+    if (o == NULL) {
+        log_err("kbv: out of memory");
+        return NULL;
+    }
+    for (const struct kbv_conf_line *l = cfg->kbv_lines; l != NULL; l = l->next) {
+        if (kbv_options_set(o, l->key, l->value, message, sizeof(message)) != KBV_OK) {
+            log_line(l, message);
+            kbv_options_delete(o);
+            return NULL;
+        }
+    }
+    if (kbv_options_finish(o, message, sizeof(message)) != KBV_OK) {
+        log_err("%s", message);
+        kbv_options_delete(o);
+        return NULL;
+    }
+    return o;
+}
+
+/* The next word of a module-config at *s; false at its end. */
+static bool next_word(const char **s, const char **word, size_t *len)
+{
+    static const char blank[] = " \t\r\n";
+
+    *word = *s + strspn(*s, blank);
+    *len = strcspn(*word, blank);
+    *s = *word + *len;
+    return *len != 0;
+}
+
+/* How often kbv stands in module-config, and whether it is the first word. */
+static size_t stack_count(const char *module_conf, bool *leftmost)
+{
+    const char *word;
+    size_t len, n = 0;
+
+    *leftmost = false;
+    for (size_t i = 0; next_word(&module_conf, &word, &len); i++) {
+        if (len != 3 || memcmp(word, "kbv", 3) != 0)
+            continue;
+        n++;
+        *leftmost |= i == 0;
+    }
+    return n;
+}
+
+int kbv_config_stack_known(const char *module_conf)
+{
+    return strcmp(module_conf, "kbv validator iterator") == 0 ||
+           strcmp(module_conf, "kbv validator cachedb iterator") == 0 ||
+           strcmp(module_conf, "kbv respip validator iterator") == 0 ||
+           strcmp(module_conf, "kbv respip validator cachedb iterator") == 0;
+}
+
+static bool stack_check(const struct config_file *cfg, size_t n, bool leftmost)
+{
+    if (n == 1 && leftmost)
+        return true;
+    if (n != 0)
+        log_err("module-config: \"%s\": kbv must stand once and leftmost, as in \"kbv validator "
+                "iterator\"",
+                cfg->module_conf);
+    else
+        log_err("%s:%d: %s: kbv is not in module-config: \"%s\": expected \"kbv validator "
+                "iterator\", or no kbv: clause",
+                cfg->kbv_lines->file, cfg->kbv_lines->line, cfg->kbv_lines->key, cfg->module_conf);
+    return false;
+}
+
+/* Options of Unbound's with which an answer says more than the validator found out. */
+static bool validation_check(const struct config_file *cfg)
+{
+    if (cfg->val_permissive_mode) {
+        log_err("val-permissive-mode: yes: kbv must be told what is bogus: expected no");
+        return false;
+    }
+    if (cfg->val_date_override != 0) {
+        log_err("val-override-date: %d: a verdict's lifetime needs the true time: expected 0, or "
+                "no such line",
+                (int)cfg->val_date_override);
+        return false;
+    }
+    if (cfg->serve_expired && cfg->serve_expired_ttl == 0) {
+        log_err("serve-expired-ttl: 0: with serve-expired: yes nothing bounds the age of answers: "
+                "expected 1 or more, as in serve-expired-ttl: 86400, or serve-expired: no");
+        return false;
+    }
+    if (cfg->serve_expired && cfg->serve_expired_ttl_reset) {
+        log_err("serve-expired-ttl-reset: yes: with serve-expired: yes nothing bounds the age of "
+                "answers: expected no");
+        return false;
+    }
+    return true;
+}
+
+/* Where local data stands, for messages: "" or " of view \"name\"". */
+static void log_local(const char *key, const char *value, const char *view, uint16_t rrtype)
+{
+    log_err("%s: \"%s\"%s%s%s: names with a label _kbv and records of type %u are made by kbv "
+            "alone: remove it",
+            key, value, view != NULL ? " of view \"" : "", view != NULL ? view : "",
+            view != NULL ? "\"" : "", (unsigned)rrtype);
+}
+
+/* True if text is a name with a _kbv label. What is no name, Unbound itself refuses. */
+static bool text_under_kbv(const char *text)
+{
+    uint8_t wire[LDNS_MAX_DOMAINLEN + 1];
+    size_t len = sizeof(wire);
+
+    return sldns_str2wire_dname_buf(text, wire, &len) == 0 && kbv_name_under_kbv(wire, len);
+}
+
+static bool rr_is_ours(const char *text, uint16_t rrtype)
+{
+    uint8_t rr[LDNS_RR_BUF_SIZE];
+    size_t len = sizeof(rr), name_len = 0;
+
+    if (sldns_str2wire_rr_buf(text, rr, &len, &name_len, 3600, NULL, 0, NULL, 0) != 0)
+        return false;
+    return sldns_wirerr_get_type(rr, len, name_len) == rrtype || kbv_name_under_kbv(rr, name_len);
+}
+
+/* Local zones and data answer before any module. view: NULL for the server's own. */
+static bool local_check(const struct config_str2list *zones, const struct config_strlist *nodefault,
+                        const struct config_strlist *data, const char *view, uint16_t rrtype)
+{
+    for (; zones != NULL; zones = zones->next) {
+        if (text_under_kbv(zones->str)) {
+            log_local("local-zone", zones->str, view, rrtype);
+            return false;
+        }
+    }
+    for (; nodefault != NULL; nodefault = nodefault->next) {
+        if (text_under_kbv(nodefault->str)) {
+            log_local("local-zone", nodefault->str, view, rrtype);
+            return false;
+        }
+    }
+    for (; data != NULL; data = data->next) {
+        if (rr_is_ours(data->str, rrtype)) {
+            log_local("local-data", data->str, view, rrtype);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool answers_check(const struct config_file *cfg, uint16_t rrtype)
+{
+    if (!local_check(cfg->local_zones, cfg->local_zones_nodefault, cfg->local_data, NULL, rrtype))
+        return false;
+    for (const struct config_view *v = cfg->views; v != NULL; v = v->next)
+        if (!local_check(v->local_zones, v->local_zones_nodefault, v->local_data, v->name, rrtype))
+            return false;
+    for (const struct config_auth *a = cfg->auths; a != NULL; a = a->next) {
+        if (a->name != NULL && text_under_kbv(a->name)) {
+            log_local(a->isrpz ? "rpz" : "auth-zone", a->name, NULL, rrtype);
+            return false;
+        }
+    }
+    return true;
+}
+
+int kbv_config_check(struct config_file *cfg)
+{
+    struct kbv_options *o;
+    bool leftmost, ok;
+    size_t n = stack_count(cfg->module_conf, &leftmost);
+
+    if (n == 0 && cfg->kbv_lines == NULL)
+        return 1;
+    o = kbv_config_read(cfg);
+    if (o == NULL)
+        return 0;
+    ok = stack_check(cfg, n, leftmost) && validation_check(cfg) && answers_check(cfg, o->rrtype);
+    kbv_options_delete(o);
+    return ok;
+}
+
+static const struct kbv_option *row_of(const char *key)
+{
+    const struct kbv_option *row;
+
+    for (size_t i = 0; (row = kbv_option_row(i)) != NULL; i++)
+        if (strcmp(row->name, key) == 0)
+            return row;
+    return NULL;
+}
+
+int kbv_config_get(struct config_file *cfg, const char *option, void (*func)(char *, void *),
+                   void *arg)
+{
+    const struct kbv_option *row = row_of(option);
+    char *value = NULL;
+
+    if (row == NULL)
+        return 0;
+    for (const struct kbv_conf_line *l = cfg->kbv_lines; l != NULL; l = l->next) {
+        if (strcmp(l->key, option) != 0)
+            continue;
+        if (row->repeatable)
+            (*func)(l->value, arg);
+        else
+            value = l->value; /* the last one counts */
+    }
+    if (value != NULL)
+        (*func)(value, arg);
+    else if (row->initial != NULL)
+        (*func)((char *)row->initial, arg);
+    return 1;
+}
+
+int kbv_config_same(struct config_file *a, struct config_file *b)
+{
+    const struct kbv_conf_line *la = a->kbv_lines, *lb = b->kbv_lines;
+    bool left;
+
+    if (stack_count(a->module_conf, &left) != stack_count(b->module_conf, &left))
+        return 0;
+    for (; la != NULL && lb != NULL; la = la->next, lb = lb->next)
+        if (strcmp(la->key, lb->key) != 0 || strcmp(la->value, lb->value) != 0)
+            return 0;
+    return la == NULL && lb == NULL;
+}

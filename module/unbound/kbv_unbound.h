@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the patched Unbound calls. unbound-build copies this header into Unbound's tree, so a
+ * change here makes Unbound be compiled anew; it may include Unbound's headers only.
+ */
+#ifndef KBV_UNBOUND_H
+#define KBV_UNBOUND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/module.h"
+
+struct config_file;
+struct kbv_options;
+struct query_info;
+struct reply_info;
+
+/* kbvmod.c: the module's function block, always the same one. Unbound's white-list of function
+ * pointers knows what stands in it. */
+struct module_func_block *kbv_get_funcblock(void);
+
+/* option.c: true if fptr is the callback that the module registers for that type. */
+int kbv_reply_callback_known(inplace_cb_reply_func_type *fptr, enum inplace_cb_list_type type);
+
+/* config.c: true if the module can run with cfg, or has nothing to do with it. Else the log says
+ * where which key with which value is wrong, and what would be right. */
+int kbv_config_check(struct config_file *cfg);
+
+/* config.c: the options of the kbv: clauses; NULL, and the log says why, if they are wrong or
+ * there is no memory. The caller frees them with kbv_options_delete(). Nothing in them points
+ * into cfg, which a fast_reload replaces. */
+struct kbv_options *kbv_config_read(struct config_file *cfg);
+
+/* config.c: calls func with each value of the option, or with its default; false if there is no
+ * such option. For unbound-checkconf -o and unbound-control get_option. */
+int kbv_config_get(struct config_file *cfg, const char *option, void (*func)(char *, void *),
+                   void *arg);
+
+/* config.c: true if this module-config with kbv in it is one that is tested. */
+int kbv_config_stack_known(const char *module_conf);
+
+/* config.c: true if both hold the same kbv: clauses, and kbv in module-config or not. */
+int kbv_config_same(struct config_file *a, struct config_file *b);
+
+/* static.c: true if the iterator is to send qname, len octets, as it is: it is at or below a zone
+ * of ours, and the operator did not ask for minimisation there. */
+int kbv_no_minimise(struct module_env *env, uint8_t *qname, size_t len);
+
+/* static.c: true if the iterator must not ask this: our type, or a name with a label _kbv. */
+int kbv_refuse_upstream(struct module_env *env, struct query_info *qinfo);
+
+/* static.c: true if the answer section of a reply from the network leads through a _kbv name. */
+int kbv_refuse_answer(struct module_env *env, struct reply_info *rep);
+
+#endif
