@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Events in, module state out. */
+#include "config.h"
+
+#include <string.h>
+
+#include "services/cache/dns.h"
+#include "services/mesh.h"
+#include "services/modstack.h"
+#include "sldns/rrdef.h"
+#include "util/config_file.h"
+#include "util/data/msgreply.h"
+#include "util/log.h"
+#include "util/module.h"
+#include "util/net_help.h"
+#include "util/regional.h"
+
+#include "kbv_unbound.h"
+#include "kbvmod.h"
+
+struct kbv_module *kbv_module_of(struct module_env *env)
+{
+    int id = env->mesh ? modstack_find(&env->mesh->mods, "kbv") : -1;
+    return id < 0 ? NULL : env->modinfo[id];
+}
+
+void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
+                    struct kbv_policy *p)
+{
+    *p = (struct kbv_policy){
+        .max_ttl = m->opts->max_ttl,
+        .max_negative_ttl = m->opts->max_negative_ttl,
+        .bogus_ttl = m->bogus_ttl,
+    };
+    for (size_t i = 0; i < m->opts->n_require_secure; i++) {
+        const struct kbv_name *s = &m->opts->require_secure[i];
+        if (kbv_name_below(name, len, s->wire, s->len))
+            p->require_secure = true;
+    }
+}
+
+static int kbv_init(struct module_env *env, int id)
+{
+    struct kbv_module *m = calloc(1, sizeof(*m));
+    if (!m) {
+        log_err("kbv: out of memory");
+        return 0;
+    }
+    m->opts = kbv_config_read(env->cfg);
+    if (!m->opts) {
+        free(m);
+        return 0;
+    }
+    m->bogus_ttl = env->cfg->bogus_ttl < 0 ? 0 : (uint32_t)env->cfg->bogus_ttl;
+    m->serve_original_ttl = env->cfg->serve_original_ttl;
+    m->added_from_cache = env->cfg->min_ttl > 0 || m->serve_original_ttl;
+    atomic_init(&m->pending, 0);
+    env->modinfo[id] = m;
+    if (!kbv_option_register(env, id)) {
+        log_err("kbv: could not register the reply callbacks");
+        kbv_options_delete(m->opts);
+        free(m);
+        env->modinfo[id] = NULL;
+        return 0;
+    }
+    return 1;
+}
+
+static void kbv_deinit(struct module_env *env, int id)
+{
+    struct kbv_module *m = env->modinfo[id];
+    if (!m)
+        return;
+    kbv_option_unregister(env, id);
+    kbv_options_delete(m->opts);
+    free(m);
+    env->modinfo[id] = NULL;
+}
+
+/* Ends the query: the answer is in return_msg, or there was no memory for one. */
+static void finish(struct module_qstate *qstate, int id, bool ok)
+{
+    if (!ok) {
+        qstate->return_rcode = LDNS_RCODE_SERVFAIL;
+        qstate->return_msg = NULL;
+        qstate->ext_state[id] = module_error;
+        return;
+    }
+    qstate->return_rcode = LDNS_RCODE_NOERROR;
+    qstate->ext_state[id] = module_finished;
+}
+
+static struct kbv_slice name_slice(const struct kbv_question *q)
+{
+    return (struct kbv_slice){q->name, q->name_len};
+}
+
+/* A verdict that no discovery led to: a refusal, or a cap. */
+static void answer_without_lookup(struct module_qstate *qstate, const struct kbv_module *m, int id,
+                                  const struct kbv_qstate *k, enum kbv_finding finding,
+                                  const char *reason)
+{
+    struct kbv_evidence e = {
+        .finding = finding,
+        .refusal = k->q.refusal,
+        .ede = KBV_EDE_NONE,
+        .owner = name_slice(&k->q),
+    };
+    struct kbv_verdict v;
+    struct kbv_policy p;
+
+    if (k->q.zone && k->q.id.kind != KBV_ID_NONE) {
+        e.identifier = k->q.id;
+        e.identifier_name = e.owner;
+    }
+    if (reason)
+        snprintf(e.reason, sizeof(e.reason), "%s", reason);
+    kbv_policy_for(m, k->q.name, k->q.name_len, &p);
+    kbv_judge_base(&e, &p, (int64_t)*qstate->env->now, NULL, 0, NULL, &v);
+    finish(qstate, id, kbv_reply_verdicts(qstate, k, &v, 1, false));
+}
+
+/* The evidence is complete: judge every path. */
+static void conclude_lookup(struct module_qstate *qstate, const struct kbv_module *m, int id,
+                            struct kbv_qstate *k)
+{
+    struct kbv_verdict v[KBV_VERDICTS_MAX];
+    struct kbv_policy p;
+    size_t n;
+    const struct kbv_evidence *e = kbv_lookup_evidence(k->lookup, &n);
+    bool ok = true;
+
+    qstate->env->detach_subs(qstate);
+    kbv_policy_for(m, k->q.name, k->q.name_len, &p);
+    if (n > KBV_VERDICTS_MAX)
+        n = KBV_VERDICTS_MAX;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *assoc = regional_alloc(qstate->region, KBV_ASSOCIATIONS_MAX);
+        uint8_t *names = regional_alloc(qstate->region, KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX);
+        if (!assoc || !names) {
+            ok = false;
+            break;
+        }
+        kbv_judge_base(&e[i], &p, (int64_t)*qstate->env->now, assoc, KBV_ASSOCIATIONS_MAX, names,
+                       &v[i]);
+    }
+    finish(qstate, id, ok && kbv_reply_verdicts(qstate, k, v, n, true));
+}
+
+/* The verdicts of the name itself are there, or will not come: derive. */
+static void conclude_base(struct module_qstate *qstate, const struct kbv_module *m, int id,
+                          struct kbv_qstate *k)
+{
+    struct kbv_verdict base[KBV_VERDICTS_MAX], v[KBV_VERDICTS_MAX];
+    struct kbv_policy p;
+    size_t n = k->base ? kbv_reply_decode(k->base, base, KBV_VERDICTS_MAX) : 0;
+    bool bound = false;
+
+    if (n == 0) {
+        answer_without_lookup(qstate, m, id, k, KBV_FOUND_FAILURE, "no verdict for the name");
+        return;
+    }
+    kbv_policy_for(m, k->q.name, k->q.name_len, &p);
+    for (size_t i = 0; i < n; i++) {
+        if (k->q.subject.kind == KBV_SUBJECT_NONE) {
+            v[i] = base[i];
+            continue;
+        }
+        kbv_judge_keyed(&base[i], &k->q.subject, &p, (int64_t)*qstate->env->now, &v[i]);
+        bound |= v[i].status == KBV_STATUS_BOUND;
+    }
+    /* Any digest may be asked for: one that is bound to nothing must not push others out of
+     * the cache. Unkeyed TXT depends on the name alone and is made again from its RRs. */
+    finish(qstate, id, kbv_reply_verdicts(qstate, k, v, n, bound));
+}
+
+/* Goes on after something arrived, or at the start. */
+static void advance(struct module_qstate *qstate, const struct kbv_module *m, int id,
+                    struct kbv_qstate *k)
+{
+    if (k->phase == KBV_PHASE_BASE) {
+        conclude_base(qstate, m, id, k);
+        return;
+    }
+    kbv_subquery_start(qstate, k);
+    if (kbv_lookup_done(k->lookup)) {
+        conclude_lookup(qstate, m, id, k);
+        return;
+    }
+    if (kbv_lookup_outstanding(k->lookup) == 0) {
+        /* Waiting for nothing would be for ever. */
+        qstate->env->detach_subs(qstate);
+        answer_without_lookup(qstate, m, id, k, KBV_FOUND_FAILURE, "discovery stopped");
+        return;
+    }
+    qstate->ext_state[id] = module_wait_subquery;
+}
+
+static void start_lookup(struct module_qstate *qstate, struct kbv_module *m, int id,
+                         struct kbv_qstate *k)
+{
+    struct kbv_mem mem = kbv_region_mem(qstate->region);
+
+    if (kbv_reply_cached(qstate)) {
+        finish(qstate, id, true);
+        return;
+    }
+    if (atomic_fetch_add(&m->pending, 1) >= m->opts->max_pending) {
+        atomic_fetch_sub(&m->pending, 1);
+        answer_without_lookup(qstate, m, id, k, KBV_FOUND_LIMIT, "too many verdicts in progress");
+        return;
+    }
+    k->counted = true;
+    k->lookup = kbv_lookup_create(&mem, &k->q);
+    if (!k->lookup) {
+        finish(qstate, id, false);
+        return;
+    }
+    k->phase = KBV_PHASE_LOOKUP;
+    advance(qstate, m, id, k);
+}
+
+static void start_base(struct module_qstate *qstate, const struct kbv_module *m, int id,
+                       struct kbv_qstate *k)
+{
+    k->phase = KBV_PHASE_BASE;
+    k->base = kbv_reply_cached_base(qstate, &k->q, m->opts->rrtype);
+    if (!k->base && kbv_subquery_start_base(qstate, k)) {
+        qstate->ext_state[id] = module_wait_subquery;
+        return;
+    }
+    conclude_base(qstate, m, id, k);
+}
+
+/* A query that nobody looked at yet. */
+static void start(struct module_qstate *qstate, struct kbv_module *m, int id)
+{
+    struct query_info *qi = &qstate->qinfo;
+    struct kbv_qstate *k;
+
+    if (qi->qclass != LDNS_RR_CLASS_IN || qstate->is_priming || qstate->is_valrec ||
+        (qi->qtype != m->opts->rrtype && !kbv_name_under_kbv(qi->qname, qi->qname_len))) {
+        qstate->ext_state[id] = module_wait_module;
+        return;
+    }
+    k = regional_alloc_zero(qstate->region, sizeof(*k));
+    if (!k) {
+        finish(qstate, id, false);
+        return;
+    }
+    qstate->minfo[id] = k;
+    kbv_question_read(m->opts, qi->qname, qi->qname_len, qi->qtype, &k->q);
+    if (k->q.form == KBV_FORM_NODATA)
+        finish(qstate, id, kbv_reply_nodata(qstate));
+    else if (k->q.form == KBV_FORM_NOT_OURS)
+        qstate->ext_state[id] = module_wait_module;
+    else if (k->q.refusal)
+        answer_without_lookup(qstate, m, id, k, KBV_FOUND_REFUSAL, k->q.reason);
+    else if (k->q.under_kbv)
+        start_base(qstate, m, id, k);
+    else
+        start_lookup(qstate, m, id, k);
+}
+
+static void kbv_operate(struct module_qstate *qstate, enum module_ev event, int id,
+                        struct outbound_entry *outbound)
+{
+    struct kbv_module *m = qstate->env->modinfo[id];
+    struct kbv_qstate *k = qstate->minfo[id];
+    (void)outbound;
+
+    switch (event) {
+    case module_event_new:
+        start(qstate, m, id);
+        return;
+    case module_event_pass:
+        if (k)
+            advance(qstate, m, id, k);
+        else
+            start(qstate, m, id);
+        return;
+    case module_event_moddone:
+        qstate->ext_state[id] = module_finished;
+        return;
+    default:
+        log_err("kbv: unexpected event %d", (int)event);
+        qstate->return_rcode = LDNS_RCODE_SERVFAIL;
+        qstate->return_msg = NULL;
+        qstate->ext_state[id] = module_error;
+        return;
+    }
+}
+
+static void kbv_inform_super(struct module_qstate *qstate, int id, struct module_qstate *super)
+{
+    struct kbv_qstate *k = super->minfo[id];
+    if (k)
+        kbv_subquery_finished(qstate, super, k);
+}
+
+static void kbv_clear(struct module_qstate *qstate, int id)
+{
+    struct kbv_qstate *k = qstate->minfo[id];
+    if (!k)
+        return;
+    if (k->counted) {
+        struct kbv_module *m = qstate->env->modinfo[id];
+        atomic_fetch_sub(&m->pending, 1);
+    }
+    qstate->minfo[id] = NULL;
+}
+
+static size_t kbv_get_mem(struct module_env *env, int id)
+{
+    struct kbv_module *m = env->modinfo[id];
+    return m ? sizeof(*m) + sizeof(*m->opts) + m->opts->n_zones * sizeof(*m->opts->zones) : 0;
+}
+
+/* Unbound calls through these pointers only; static.c tells its white-list about them. */
+static struct module_func_block kbv_block = {
+    .name = "kbv",
+    .init = kbv_init,
+    .deinit = kbv_deinit,
+    .operate = kbv_operate,
+    .inform_super = kbv_inform_super,
+    .clear = kbv_clear,
+    .get_mem = kbv_get_mem,
+};
+
+struct module_func_block *kbv_get_funcblock(void)
+{
+    return &kbv_block;
+}

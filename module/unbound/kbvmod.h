@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The module inside Unbound. A query comes in at kbv_operate(); if it is ours,
+ * sub-queries gather the evidence, the core judges it, reply.c makes the
+ * answer. option.c serves each client's EDNS option on the answer's way out.
+ */
+#ifndef KBV_UNBOUND_KBVMOD_H
+#define KBV_UNBOUND_KBVMOD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "../core/judge.h"
+#include "../core/lookup.h"
+#include "../core/options.h"
+#include "../core/question.h"
+
+struct config_file;
+struct dns_msg;
+struct module_env;
+struct module_qstate;
+struct regional;
+struct reply_info;
+struct ub_packed_rrset_key;
+
+/* Of the running daemon; shared by all threads, read-only but for the atomics. */
+struct kbv_module {
+    struct kbv_options *opts;
+    uint32_t bogus_ttl;      /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
+    bool added_from_cache;   /* a copied RRset does not tell its age, see subquery.c */
+    bool serve_original_ttl;
+    atomic_uint pending;     /* verdicts in progress */
+};
+
+enum kbv_phase {
+    KBV_PHASE_LOOKUP, /* waiting for the records that discovery asks for */
+    KBV_PHASE_BASE,   /* a _kbv name waiting for the verdicts of the name itself */
+};
+
+/* Of one query of ours, in its region. Queries that are not ours have none. */
+struct kbv_qstate {
+    enum kbv_phase phase;
+    struct kbv_question q;
+    struct kbv_lookup *lookup;
+    struct kbv_waiting *waiting;            /* sub-queries under way, newest first */
+    const struct ub_packed_rrset_key *base; /* with KBV_PHASE_BASE: the verdicts, NULL none */
+    bool counted;                           /* in kbv_module.pending */
+};
+
+/* kbvmod.c */
+struct kbv_module *kbv_module_of(struct module_env *env);
+void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
+                    struct kbv_policy *p);
+
+/* subquery.c */
+/* Memory of a region, zeroed. */
+struct kbv_mem kbv_region_mem(struct regional *region);
+/* Starts every sub-query that the lookup wants now. */
+void kbv_subquery_start(struct module_qstate *qstate, struct kbv_qstate *k);
+/* Starts the one for the verdicts of k->q.name; false: not possible. */
+bool kbv_subquery_start_base(struct module_qstate *qstate, struct kbv_qstate *k);
+/* Brings the answer of a finished sub-query home. */
+void kbv_subquery_finished(struct module_qstate *sub, struct module_qstate *super,
+                           struct kbv_qstate *k);
+/* What rep says, as the core sees it, in region. ttl_base: 0 if the TTLs of rep are absolute, else the time that they are
+ * relative to. copy: octets too, else they stay rep's. False: no memory. */
+bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct reply_info *rep,
+                     int rcode, int64_t ttl_base, struct regional *region, bool copy,
+                     struct kbv_answer *out);
+
+/* reply.c */
+/* Verdicts into qstate->return_msg, as RRs or TXT. store: into the message cache too. False: no memory. */
+bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k,
+                        const struct kbv_verdict *v, size_t n, bool store);
+/* An empty NOERROR answer. */
+bool kbv_reply_nodata(struct module_qstate *qstate);
+/* The cached answer to the query itself into qstate->return_msg; false if there is none that is unexpired. */
+bool kbv_reply_cached(struct module_qstate *qstate);
+/* The cached verdicts of name, in qstate's region, or NULL. */
+const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
+                                                        const struct kbv_question *q,
+                                                        uint16_t rrtype);
+/* The RRset of that type in the answer section if it was made here, or NULL. */
+const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, uint16_t type);
+/* Decodes the RRs of rrset into v (room for max); how many. Malformed ones are passed over: none is ours then. */
+size_t kbv_reply_decode(const struct ub_packed_rrset_key *rrset, struct kbv_verdict *v, size_t max);
+
+/* option.c */
+/* Registers and removes the reply callbacks. */
+bool kbv_option_register(struct module_env *env, int id);
+void kbv_option_unregister(struct module_env *env, int id);
+
+#define KBV_VERDICTS_MAX (KBV_MAX_ENDPOINTS + 1)
+
+/* Set in the cache key of every RRset made here and in no other: a record of our type that a zone
+ * publishes and an ANY answer brings, secure or not, is another entry and never taken for ours. */
+#define KBV_RRSET_FLAG 0x10000000u
+
+#endif

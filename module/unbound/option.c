@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Each client's own EDNS option, on the answer's way out: from the mesh, from
+ * the cache, from local data, or in place of an answer that failed.
+ *
+ * Unbound holds read locks on the reply's RRsets when it calls from the cache:
+ * nothing here looks anything up in a cache, everything comes out of rep.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "services/cache/dns.h"
+#include "services/mesh.h"
+#include "sldns/rrdef.h"
+#include "util/data/msgparse.h"
+#include "util/data/msgreply.h"
+#include "util/data/packed_rrset.h"
+#include "util/log.h"
+#include "util/module.h"
+#include "util/net_help.h"
+#include "util/netevent.h"
+#include "util/regional.h"
+
+#include "../../lib/request.h"
+#include "kbv_unbound.h"
+#include "kbvmod.h"
+
+/* Beyond it Unbound may leave OPT out of a UDP reply, without setting TC. */
+#define OPTION_UDP_MAX 900
+
+static const char use_tcp[] = "use TCP";
+
+/* One reply on its way to one client. */
+struct reply {
+    const struct kbv_module *m;
+    struct query_info *qinfo;
+    struct module_qstate *qstate; /* NULL from the cache */
+    struct reply_info *rep;
+    int rcode;
+    struct regional *region;
+    int64_t now;
+    int64_t ttl_base; /* see kbv_answer_view() */
+    bool local;       /* local data: the operator's own word */
+    bool datagram;    /* over UDP, and not from a loopback address */
+    bool udp;
+};
+
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+    if (a->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)a;
+        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+    }
+    if (a->ss_family == AF_INET6) {
+        const uint8_t *o = ((const struct sockaddr_in6 *)a)->sin6_addr.s6_addr;
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr) ||
+               (memcmp(o, mapped, sizeof(mapped)) == 0 && o[12] == 127);
+    }
+    return false;
+}
+
+/* How the client is connected. Without knowledge it is a far one over UDP. */
+static void read_transport(struct reply *r, const struct edns_data *edns,
+                           const struct comm_reply *repinfo)
+{
+    r->datagram = r->udp = true;
+    if (!repinfo && r->qstate && r->qstate->mesh_info)
+        for (struct mesh_reply *p = r->qstate->mesh_info->reply_list; p; p = p->next)
+            if (&p->edns == edns)
+                repinfo = &p->query_reply;
+    if (!repinfo || !repinfo->c)
+        return;
+    /* DNS over QUIC has a type of its own, and is not named among the transports served. */
+    r->udp = repinfo->c->type != comm_tcp && repinfo->c->type != comm_http;
+    r->datagram = r->udp && !is_loopback(&repinfo->client_addr);
+}
+
+/* The option's octets if there is one; *many if there are more. */
+static const struct edns_option *find_option(const struct edns_data *edns, uint16_t code,
+                                             bool *many)
+{
+    const struct edns_option *found = NULL;
+
+    *many = false;
+    for (const struct edns_option *o = edns->opt_list_in; o; o = o->next) {
+        if (o->opt_code != code)
+            continue;
+        if (found)
+            *many = true;
+        else
+            found = o;
+    }
+    return found;
+}
+
+/* The reply's verdicts: made here, before, as RRs. 0: there are none. */
+static size_t verdicts_of(const struct reply *r, struct kbv_verdict *v)
+{
+    const struct ub_packed_rrset_key *rrset =
+        r->rep && !r->local ? kbv_reply_rrset(r->rep, r->m->opts->rrtype) : NULL;
+    return rrset ? kbv_reply_decode(rrset, v, KBV_VERDICTS_MAX) : 0;
+}
+
+/* An unkeyed verdict that no record supports. */
+static void plain_verdict(const struct reply *r, const struct kbv_question *q,
+                          enum kbv_finding finding, enum kbv_status refusal, const char *reason,
+                          struct kbv_verdict *v)
+{
+    struct kbv_evidence e = {
+        .finding = finding,
+        .refusal = refusal,
+        .security = KBV_SEC_INDETERMINATE,
+        .ede = KBV_EDE_NONE,
+        .owner = {q->name, q->name_len},
+    };
+    struct kbv_policy p;
+
+    if (q->id.kind != KBV_ID_NONE) {
+        e.identifier = q->id;
+        e.identifier_name = e.owner;
+    }
+    snprintf(e.reason, sizeof(e.reason), "%s", reason);
+    kbv_policy_for(r->m, q->name, q->name_len, &p);
+    kbv_judge_base(&e, &p, r->now, NULL, 0, NULL, v);
+}
+
+/* The answer to a TLSA query, as one base verdict for its name. */
+struct tlsa_scratch {
+    struct kbv_evidence e;
+    uint8_t associations[KBV_ASSOCIATIONS_MAX];
+    uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX];
+};
+
+static void judge_tlsa(const struct reply *r, const struct kbv_question *q,
+                       struct tlsa_scratch *s, struct kbv_verdict *v)
+{
+    struct kbv_mem mem = kbv_region_mem(r->region);
+    struct kbv_answer a;
+    struct kbv_policy p;
+
+    if (r->local) {
+        plain_verdict(r, q, KBV_FOUND_UNPROVEN, 0, "local or policy data", v);
+        return;
+    }
+    if (r->qstate && r->rep &&
+        (!r->qstate->return_msg || r->qstate->return_msg->rep != r->rep)) {
+        /* Not what this query found: serve-expired put it in its place. */
+        plain_verdict(r, q, KBV_FOUND_STALE, 0, "expired data", v);
+        return;
+    }
+    if (!kbv_answer_view(r->qstate ? r->qstate->env : NULL, r->m, r->rep, r->rcode, r->ttl_base,
+                         r->region, false, &a)) {
+        plain_verdict(r, q, KBV_FOUND_FAILURE, 0, "out of memory", v);
+        return;
+    }
+    if (r->qstate && r->qstate->rpz_applied)
+        a.security = KBV_SEC_INDETERMINATE;
+    kbv_lookup_literal(&mem, q, &a, r->now, &s->e);
+    kbv_policy_for(r->m, q->name, q->name_len, &p);
+    kbv_judge_base(&s->e, &p, r->now, s->associations, sizeof(s->associations), s->names, v);
+}
+
+/* The verdict for what the client presented, of n base verdicts in v; its index. */
+static size_t derive(const struct reply *r, const struct kbv_question *q,
+                     const struct kbv_request *req, struct kbv_verdict *v, size_t n)
+{
+    struct kbv_subject subject = {.kind = KBV_SUBJECT_NONE};
+    struct kbv_policy p;
+
+    if (req->kind == KBV_MATERIAL_NONE)
+        return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
+    subject.kind =
+        req->kind == KBV_MATERIAL_SPKI_SHA256 ? KBV_SUBJECT_SPKI : KBV_SUBJECT_CERT;
+    memcpy(subject.digest, req->material.p, sizeof(subject.digest));
+    kbv_policy_for(r->m, q->name, q->name_len, &p);
+    for (size_t i = 0; i < n; i++) {
+        struct kbv_verdict base = v[i];
+        kbv_judge_keyed(&base, &subject, &p, r->now, &v[i]);
+    }
+    return kbv_verdict_select(v, n, true);
+}
+
+/* What the client asked for cannot be served; NULL if it can. */
+static const char *objection(const struct reply *r, const struct kbv_question *q,
+                             const struct kbv_request *req, enum kbv_status *status)
+{
+    *status = KBV_STATUS_BAD_INPUT;
+    if (q->under_kbv && req->kind != KBV_MATERIAL_NONE)
+        return "key material on a _kbv name";
+    *status = KBV_STATUS_REFUSED;
+    if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram)
+        return use_tcp;
+    if (req->kind > KBV_MATERIAL_CERT_SHA256)
+        return "only digests are served";
+    return NULL;
+}
+
+/* Appends v to the client's reply. */
+static void put_option(const struct reply *r, const struct kbv_question *q, struct kbv_verdict *v,
+                       struct kbv_slice nonce, struct edns_option **out)
+{
+    uint8_t buf[66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512];
+    struct kbv_verdict limit;
+    size_t len;
+
+    v->nonce = nonce;
+    if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK ||
+        (r->udp && len > OPTION_UDP_MAX)) {
+        plain_verdict(r, q, KBV_FOUND_LIMIT, 0, use_tcp, &limit);
+        limit.nonce = nonce;
+        if (kbv_verdict_encode(&limit, buf, sizeof(buf), &len) != KBV_OK)
+            return;
+    }
+    if (!edns_opt_list_append(out, r->m->opts->edns_option, len, buf, r->region))
+        log_err("kbv: out of memory for an option");
+}
+
+/* For people; no status is derived from it (RFC 8914 section 6). */
+static void put_ede(const struct reply *r, uint16_t code, struct kbv_slice reason,
+                    struct edns_option **out)
+{
+    char text[KBV_REASON_MAX + 1];
+
+    if (code == KBV_EDE_NONE)
+        return;
+    if (reason.len > KBV_REASON_MAX)
+        reason.len = KBV_REASON_MAX;
+    if (reason.len)
+        memcpy(text, reason.p, reason.len);
+    text[reason.len] = 0;
+    if (!edns_opt_list_append_ede(out, r->region, (sldns_ede_code)code, text))
+        log_err("kbv: out of memory for an EDE");
+}
+
+/* Serves the option that a client sent. */
+static void serve_option(const struct reply *r, const struct edns_option *opt, bool many,
+                         struct edns_option **out)
+{
+    struct kbv_verdict v[KBV_VERDICTS_MAX];
+    struct tlsa_scratch scratch;
+    struct kbv_request req = {.kind = KBV_MATERIAL_NONE};
+    struct kbv_question q;
+    enum kbv_status status;
+    const char *no;
+    size_t n = 0, i = 0;
+
+    if (r->qinfo->qtype == LDNS_RR_TYPE_TLSA)
+        kbv_question_literal(r->m->opts, r->qinfo->qname, r->qinfo->qname_len, &q);
+    else
+        kbv_question_read(r->m->opts, r->qinfo->qname, r->qinfo->qname_len, r->qinfo->qtype, &q);
+    if (many || kbv_request_decode(&req, opt->opt_data, opt->opt_len) != KBV_OK) {
+        req = (struct kbv_request){.kind = KBV_MATERIAL_NONE};
+        plain_verdict(r, &q, KBV_FOUND_REFUSAL, KBV_STATUS_BAD_INPUT,
+                      many ? "more than one option" : "malformed option", &v[0]);
+    } else if ((no = objection(r, &q, &req, &status)) != NULL) {
+        plain_verdict(r, &q, KBV_FOUND_REFUSAL, status, no, &v[0]);
+    } else {
+        if (r->qinfo->qtype != LDNS_RR_TYPE_TLSA)
+            n = verdicts_of(r, v);
+        else if (q.refusal)
+            plain_verdict(r, &q, KBV_FOUND_REFUSAL, q.refusal, q.reason, &v[n++]);
+        else
+            judge_tlsa(r, &q, &scratch, &v[n++]);
+        if (n == 0)
+            plain_verdict(r, &q, r->local ? KBV_FOUND_UNPROVEN : KBV_FOUND_FAILURE, 0,
+                          r->local ? "local or policy data" : "no verdict", &v[n++]);
+        i = derive(r, &q, &req, v, n);
+    }
+    put_option(r, &q, &v[i], req.nonce, out);
+    put_ede(r, v[i].ede, v[i].reason, out);
+}
+
+/* The status item of a TXT RR of ours, as its EDE code. */
+static uint16_t txt_ede(const struct packed_rrset_data *d)
+{
+    static const char key[] = "status=";
+
+    for (size_t off = 2; d->count > 0 && off < d->rr_len[0]; off += 1 + d->rr_data[0][off]) {
+        const uint8_t *item = d->rr_data[0] + off + 1;
+        size_t len = d->rr_data[0][off];
+        if (off + 1 + len > d->rr_len[0])
+            break;
+        if (len < sizeof(key) - 1 || memcmp(item, key, sizeof(key) - 1) != 0)
+            continue;
+        for (unsigned code = 1; code <= KBV_STATUS_LIMIT; code++) {
+            const char *name = kbv_status_name(code);
+            if (name && strlen(name) == len - (sizeof(key) - 1) &&
+                memcmp(item + sizeof(key) - 1, name, strlen(name)) == 0)
+                return kbv_status_ede(code);
+        }
+    }
+    return KBV_EDE_NONE;
+}
+
+/* The EDE of an answer of ours whose client sent no option. */
+static void serve_ede(const struct reply *r, struct edns_option **out)
+{
+    struct kbv_verdict v[KBV_VERDICTS_MAX];
+    size_t n, i;
+
+    if (r->qinfo->qtype == LDNS_RR_TYPE_TXT) {
+        const struct ub_packed_rrset_key *rrset =
+            r->rep && !r->local ? kbv_reply_rrset(r->rep, LDNS_RR_TYPE_TXT) : NULL;
+        if (rrset)
+            put_ede(r, txt_ede(rrset->entry.data), (struct kbv_slice){NULL, 0}, out);
+        return;
+    }
+    n = verdicts_of(r, v);
+    if (n == 0)
+        return;
+    i = kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
+    put_ede(r, v[i].ede, v[i].reason, out);
+}
+
+static void serve(const struct kbv_module *m, struct query_info *qinfo,
+                  struct module_qstate *qstate, struct reply_info *rep, int rcode,
+                  struct edns_data *edns, struct edns_option **out, struct comm_reply *repinfo,
+                  struct regional *region, const struct timeval *start_time, bool local)
+{
+    const struct edns_option *opt;
+    bool ours, many;
+    struct reply r;
+
+    /* The way of every reply: leave it early. */
+    if (!qinfo || !edns->edns_present || qinfo->qclass != LDNS_RR_CLASS_IN)
+        return;
+    ours = qinfo->qtype == m->opts->rrtype;
+    if (!ours && qinfo->qtype != LDNS_RR_TYPE_TLSA && qinfo->qtype != LDNS_RR_TYPE_TXT)
+        return;
+    opt = find_option(edns, m->opts->edns_option, &many);
+    if (qinfo->qtype == LDNS_RR_TYPE_TXT ? !kbv_name_under_kbv(qinfo->qname, qinfo->qname_len)
+                                         : !ours && !opt)
+        return;
+
+    r = (struct reply){
+        .m = m,
+        .qinfo = qinfo,
+        .qstate = qstate,
+        .rep = rep,
+        .rcode = rcode,
+        .region = region,
+        .now = qstate ? (int64_t)*qstate->env->now : (int64_t)start_time->tv_sec,
+        .local = local,
+    };
+    r.ttl_base = qstate ? r.now : 0;
+    read_transport(&r, edns, repinfo);
+    if (opt && qinfo->qtype != LDNS_RR_TYPE_TXT)
+        serve_option(&r, opt, many, out);
+    else
+        serve_ede(&r, out);
+}
+
+/* Unbound ignores what the callbacks return. */
+static int on_reply(struct query_info *qinfo, struct module_qstate *qstate, struct reply_info *rep,
+                    int rcode, struct edns_data *edns, struct edns_option **out,
+                    struct comm_reply *repinfo, struct regional *region,
+                    struct timeval *start_time, int id, void *arg)
+{
+    (void)id;
+    serve(arg, qinfo, qstate, rep, rcode, edns, out, repinfo, region, start_time, false);
+    return 1;
+}
+
+static int on_local_reply(struct query_info *qinfo, struct module_qstate *qstate,
+                          struct reply_info *rep, int rcode, struct edns_data *edns,
+                          struct edns_option **out, struct comm_reply *repinfo,
+                          struct regional *region, struct timeval *start_time, int id, void *arg)
+{
+    (void)id;
+    serve(arg, qinfo, qstate, rep, rcode, edns, out, repinfo, region, start_time, true);
+    return 1;
+}
+
+/* Which callback serves which replies. */
+static const struct {
+    enum inplace_cb_list_type type;
+    inplace_cb_reply_func_type *fn;
+} callbacks[] = {
+    {inplace_cb_reply, on_reply},
+    {inplace_cb_reply_cache, on_reply},
+    {inplace_cb_reply_servfail, on_reply},
+    {inplace_cb_reply_local, on_local_reply},
+};
+#define N_CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
+
+int kbv_reply_callback_known(inplace_cb_reply_func_type *fptr, enum inplace_cb_list_type type)
+{
+    for (size_t i = 0; i < N_CALLBACKS; i++)
+        if (callbacks[i].type == type && callbacks[i].fn == fptr)
+            return 1;
+    return 0;
+}
+
+bool kbv_option_register(struct module_env *env, int id)
+{
+    for (size_t i = 0; i < N_CALLBACKS; i++)
+        if (!inplace_cb_register((void *)callbacks[i].fn, callbacks[i].type, env->modinfo[id], env,
+                                 id)) {
+            kbv_option_unregister(env, id);
+            return false;
+        }
+    return true;
+}
+
+void kbv_option_unregister(struct module_env *env, int id)
+{
+    for (size_t i = 0; i < N_CALLBACKS; i++)
+        inplace_cb_delete(env, callbacks[i].type, id);
+}

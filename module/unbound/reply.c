@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Verdicts into Unbound's answers and its message cache. */
+#include "config.h"
+
+#include <string.h>
+
+#include "services/cache/dns.h"
+#include "services/cache/rrset.h"
+#include "sldns/rrdef.h"
+#include "sldns/sbuffer.h"
+#include "util/config_file.h"
+#include "util/data/msgencode.h"
+#include "util/data/msgparse.h"
+#include "util/data/msgreply.h"
+#include "util/data/packed_rrset.h"
+#include "util/log.h"
+#include "util/module.h"
+#include "util/net_help.h"
+#include "util/regional.h"
+
+#include "compat.h"
+#include "kbvmod.h"
+
+/* The octets of one answer's RDATA, each with its length before it, as packed RRsets have it. */
+struct rdatas {
+    uint8_t *rr[KBV_VERDICTS_MAX];
+    size_t len[KBV_VERDICTS_MAX];
+    size_t n, total;
+};
+
+static bool is_failure(enum kbv_status s)
+{
+    return s >= KBV_STATUS_TEMPFAIL;
+}
+
+/* Seconds until T of v. Statuses that have no lifetime give 0. */
+static uint32_t life_of(const struct kbv_verdict *v, uint32_t now)
+{
+    int32_t left = (int32_t)(v->not_after - now);
+    return left > 0 ? (uint32_t)left : 0;
+}
+
+/* Appends v; an RR that is there already is not repeated (RFC 2181 section 5). */
+static enum kbv_err append(struct regional *region, struct rdatas *r, const struct kbv_verdict *v,
+                           bool txt)
+{
+    static const size_t cap = 66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512;
+    uint8_t *rr = regional_alloc(region, 2 + cap);
+    size_t len;
+    enum kbv_err err;
+
+    if (!rr)
+        return KBV_ERR_NOMEM;
+    err = txt ? kbv_verdict_txt(v, rr + 2, cap, &len) : kbv_verdict_encode(v, rr + 2, cap, &len);
+    if (err)
+        return err;
+    if (r->total + len > KBV_VERDICT_MAX)
+        return KBV_ERR_LIMIT;
+    sldns_write_uint16(rr, (uint16_t)len);
+    for (size_t i = 0; i < r->n; i++)
+        if (r->len[i] == 2 + len && memcmp(r->rr[i], rr, r->len[i]) == 0)
+            return KBV_OK;
+    r->rr[r->n] = rr;
+    r->len[r->n++] = 2 + len;
+    r->total += len;
+    return KBV_OK;
+}
+
+/* v as a LIMIT: what does not fit the answer, or no RR. */
+static struct kbv_verdict limited(const struct kbv_verdict *v, const struct kbv_policy *p,
+                                  const char *reason)
+{
+    struct kbv_verdict l = *v;
+
+    l.status = KBV_STATUS_LIMIT;
+    l.ede = kbv_status_ede(KBV_STATUS_LIMIT);
+    l.match = KBV_MATCH_NONE;
+    l.not_after = l.issued + kbv_judge_cap(KBV_STATUS_LIMIT, p);
+    l.associations = l.reference_names = (struct kbv_slice){NULL, 0};
+    l.reason = (struct kbv_slice){(const uint8_t *)reason, strlen(reason)};
+    return l;
+}
+
+static struct ub_packed_rrset_key *make_rrset(struct module_qstate *qstate, uint16_t type,
+                                              const struct rdatas *r, time_t ttl)
+{
+    struct regional *region = qstate->region;
+    struct ub_packed_rrset_key *key = regional_alloc_zero(region, sizeof(*key));
+    struct packed_rrset_data *d = regional_alloc_zero(region, sizeof(*d));
+
+    if (!key || !d)
+        return NULL;
+    key->entry.key = key;
+    key->entry.data = d;
+    key->rk.dname = regional_alloc_init(region, qstate->qinfo.qname, qstate->qinfo.qname_len);
+    key->rk.dname_len = qstate->qinfo.qname_len;
+    key->rk.flags = KBV_RRSET_FLAG;
+    key->rk.type = htons(type);
+    key->rk.rrset_class = htons(LDNS_RR_CLASS_IN);
+    key->entry.hash = rrset_key_hash(&key->rk);
+    d->ttl = ttl;
+    d->count = r->n;
+    /* Insecure, so that AD stays 0; of the highest trust, so that nothing takes its place. */
+    d->security = sec_status_insecure;
+    d->trust = rrset_trust_ultimate;
+    d->rr_len = regional_alloc_init(region, r->len, r->n * sizeof(*r->len));
+    d->rr_data = regional_alloc_init(region, r->rr, r->n * sizeof(*r->rr));
+    d->rr_ttl = regional_alloc(region, r->n * sizeof(*d->rr_ttl));
+    if (!key->rk.dname || !d->rr_len || !d->rr_data || !d->rr_ttl)
+        return NULL;
+    for (size_t i = 0; i < r->n; i++)
+        d->rr_ttl[i] = ttl;
+    return key;
+}
+
+/* return_msg with n RRsets to be filled in; TTLs relative. */
+static bool make_msg(struct module_qstate *qstate, size_t n, time_t ttl)
+{
+    struct dns_msg *msg = regional_alloc_zero(qstate->region, sizeof(*msg));
+
+    if (!msg)
+        return false;
+    msg->qinfo = qstate->qinfo;
+    /* serve-expired must make it again rather than serve it: it ends with its TTL. */
+    msg->rep = construct_reply_info_base(qstate->region, BIT_QR | BIT_RA, 1, ttl,
+                                         PREFETCH_TTL_CALC(ttl), ttl, 0, n, 0, 0, n,
+                                         sec_status_insecure, LDNS_EDE_NONE);
+    if (!msg->rep)
+        return false;
+    qstate->return_msg = msg;
+    return true;
+}
+
+bool kbv_reply_nodata(struct module_qstate *qstate)
+{
+    return make_msg(qstate, 0, 0);
+}
+
+const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, uint16_t type)
+{
+    for (size_t i = 0; i < rep->an_numrrsets; i++)
+        if (ntohs(rep->rrsets[i]->rk.type) == type && (rep->rrsets[i]->rk.flags & KBV_RRSET_FLAG))
+            return rep->rrsets[i];
+    return NULL;
+}
+
+size_t kbv_reply_decode(const struct ub_packed_rrset_key *rrset, struct kbv_verdict *v, size_t max)
+{
+    const struct packed_rrset_data *d = rrset->entry.data;
+    size_t n = 0;
+
+    if (d->count > max)
+        return 0;
+    for (; n < d->count; n++)
+        if (d->rr_len[n] < 2 ||
+            kbv_verdict_decode(&v[n], d->rr_data[n] + 2, d->rr_len[n] - 2) != KBV_OK)
+            return 0;
+    return n;
+}
+
+/* The unexpired message of (name, type) out of the cache; exactly that one. */
+static struct dns_msg *cached_msg(struct module_qstate *qstate, uint8_t *name, size_t len,
+                                  uint16_t type, bool skip_if_refreshing)
+{
+    struct module_env *env = qstate->env;
+    struct msgreply_entry *e;
+    struct dns_msg *msg;
+    time_t now = *env->now;
+
+    if (skip_if_refreshing && (qstate->blacklist || qstate->no_cache_lookup))
+        return NULL;
+    e = msg_cache_lookup(env, name, len, type, LDNS_RR_CLASS_IN, 0, now, 0);
+    if (!e)
+        return NULL;
+    msg = tomsg(env, &e->key, e->entry.data, qstate->region, now, 0, env->scratch);
+    lock_rw_unlock(&e->entry.lock);
+    return msg;
+}
+
+bool kbv_reply_cached(struct module_qstate *qstate)
+{
+    struct dns_msg *msg = cached_msg(qstate, qstate->qinfo.qname, qstate->qinfo.qname_len,
+                                     qstate->qinfo.qtype, true);
+    if (!msg)
+        return false;
+    qstate->return_msg = msg;
+    return true;
+}
+
+const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
+                                                        const struct kbv_question *q,
+                                                        uint16_t rrtype)
+{
+    struct dns_msg *msg = cached_msg(qstate, (uint8_t *)q->name, q->name_len, rrtype, true);
+    return msg ? kbv_reply_rrset(msg->rep, rrtype) : NULL;
+}
+
+/* A failure must not take the place of what is still good: then the good one is the answer. */
+static bool keep_cached(struct module_qstate *qstate, const struct kbv_verdict *v, size_t n,
+                        uint16_t rrtype)
+{
+    struct kbv_verdict old[KBV_VERDICTS_MAX];
+    const struct ub_packed_rrset_key *rrset;
+    struct dns_msg *msg;
+    size_t n_old;
+    bool fails = false;
+
+    for (size_t i = 0; i < n; i++)
+        fails |= is_failure(v[i].status);
+    if (!fails)
+        return false;
+    msg = cached_msg(qstate, qstate->qinfo.qname, qstate->qinfo.qname_len, rrtype, false);
+    rrset = msg ? kbv_reply_rrset(msg->rep, rrtype) : NULL;
+    n_old = rrset ? kbv_reply_decode(rrset, old, KBV_VERDICTS_MAX) : 0;
+    for (size_t i = 0; i < n_old; i++)
+        if (is_failure(old[i].status))
+            return false;
+    if (n_old == 0)
+        return false;
+    verbose(VERB_ALGO, "kbv: a refresh failed; the verdicts at hand stay");
+    qstate->return_msg = msg;
+    return true;
+}
+
+/* The lifetime of verdicts is in them; the cache counts down what is left. */
+static void store(struct module_qstate *qstate, time_t ttl)
+{
+    if (qstate->no_cache_store || ttl == 0)
+        return;
+    if (!kbv_dns_cache_store(qstate->env, &qstate->qinfo, qstate->return_msg->rep,
+                             qstate->prefetch_leeway, qstate->query_flags, qstate->qstarttime))
+        log_err("kbv: out of memory for the cache");
+}
+
+bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k,
+                        const struct kbv_verdict *v, size_t n, bool cache)
+{
+    const struct kbv_module *m = kbv_module_of(qstate->env);
+    bool txt = k->q.form == KBV_FORM_TXT;
+    uint32_t now = (uint32_t)*qstate->env->now, ttl = UINT32_MAX;
+    struct rdatas r = {.n = 0};
+    struct kbv_policy p;
+
+    if (!m)
+        return false;
+    kbv_policy_for(m, k->q.name, k->q.name_len, &p);
+    if (cache && !txt && keep_cached(qstate, v, n, m->opts->rrtype))
+        return true;
+    for (size_t i = 0; i < n && r.n < KBV_VERDICTS_MAX; i++) {
+        uint32_t life = life_of(&v[i], now);
+        enum kbv_err err = append(qstate->region, &r, &v[i], txt);
+        if (err == KBV_ERR_LIMIT || err == KBV_ERR_SPACE || err == KBV_ERR_FORMAT) {
+            struct kbv_verdict l = limited(&v[i], &p, "the answer would be too large");
+            life = life_of(&l, now);
+            err = append(qstate->region, &r, &l, txt);
+        }
+        if (err)
+            return false;
+        if (life < ttl)
+            ttl = life;
+    }
+    if (r.n == 0 || !make_msg(qstate, 1, (time_t)ttl))
+        return false;
+    qstate->return_msg->rep->rrsets[0] =
+        make_rrset(qstate, txt ? LDNS_RR_TYPE_TXT : m->opts->rrtype, &r, (time_t)ttl);
+    if (!qstate->return_msg->rep->rrsets[0])
+        return false;
+    if (cache)
+        store(qstate, (time_t)ttl);
+    return true;
+}
