@@ -28,9 +28,8 @@ static bool is_digit(uint8_t c)
 static int hex_value(uint8_t c)
 {
     c = lower(c);
-    if (is_digit(c)) {
+    if (is_digit(c))
         return c - '0';
-    }
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -59,16 +58,13 @@ size_t kbv_name_len(const uint8_t *p, size_t max)
 {
     size_t at = 0;
 
-    if (max > KBV_NAME_MAX) {
+    if (max > KBV_NAME_MAX)
         max = KBV_NAME_MAX;
-    }
     while (at < max) {
-        if (p[at] == 0) {
+        if (p[at] == 0)
             return at + 1;
-        }
-        if (p[at] > LABEL_MAX) {
+        if (p[at] > LABEL_MAX)
             return 0;
-        }
         at += 1u + p[at];
     }
     return 0;
@@ -78,43 +74,36 @@ size_t kbv_name_labels(const uint8_t *name)
 {
     size_t n = 0;
 
-    for (; *name; name += 1 + *name) {
+    for (; *name; name += 1 + *name)
         n++;
-    }
     return n;
 }
 
 void kbv_name_lower(uint8_t *dst, const uint8_t *src, size_t len)
 {
     /* Length octets are at most 63 and so below 'A': no need to step over them. */
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         dst[i] = lower(src[i]);
-    }
 }
 
 bool kbv_name_is_canonical(const uint8_t *p, size_t len)
 {
     uint8_t upper = 0;
 
-    if (len == 0 || kbv_name_len(p, len) != len) {
+    if (len == 0 || kbv_name_len(p, len) != len)
         return false;
-    }
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         upper |= (uint8_t)(p[i] - 'A') < 26;
-    }
     return !upper;
 }
 
 bool kbv_name_equal(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
-    if (a_len != b_len) {
+    if (a_len != b_len)
         return false;
-    }
-    for (size_t i = 0; i < a_len; i++) {
-        if (lower(a[i]) != lower(b[i])) {
+    for (size_t i = 0; i < a_len; i++)
+        if (lower(a[i]) != lower(b[i]))
             return false;
-        }
-    }
     return true;
 }
 
@@ -124,13 +113,11 @@ bool kbv_name_below(const uint8_t *name, size_t name_len, const uint8_t *zone, s
 
     /* Only a label's start may begin the zone's name. */
     while (name_len - at > zone_len) {
-        if (name[at] == 0) {
+        if (name[at] == 0)
             return false;
-        }
         at += 1u + name[at];
-        if (at >= name_len) {
+        if (at >= name_len)
             return false;
-        }
     }
     return kbv_name_equal(name + at, name_len - at, zone, zone_len);
 }
@@ -140,9 +127,8 @@ static size_t label_starts(const uint8_t *name, uint8_t starts[LABELS_MAX])
 {
     size_t n = 0;
 
-    for (size_t at = 0; name[at] && n < LABELS_MAX; at += 1u + name[at]) {
+    for (size_t at = 0; name[at] && n < LABELS_MAX; at += 1u + name[at])
         starts[n++] = (uint8_t)at;
-    }
     return n;
 }
 
@@ -152,9 +138,8 @@ static int label_compare(const uint8_t *a, const uint8_t *b)
 
     for (size_t i = 1; i <= shorter; i++) {
         int diff = lower(a[i]) - lower(b[i]);
-        if (diff) {
+        if (diff)
             return diff;
-        }
     }
     return a[0] - b[0];
 }
@@ -168,9 +153,8 @@ int kbv_name_compare(const uint8_t *a, const uint8_t *b)
     /* RFC 4034 section 6.1: from the rightmost label on; no label sorts before any label. */
     while (a_left && b_left) {
         int diff = label_compare(a + a_starts[--a_left], b + b_starts[--b_left]);
-        if (diff) {
+        if (diff)
             return diff;
-        }
     }
     return (a_left > 0) - (b_left > 0);
 }
@@ -191,24 +175,21 @@ static int text_octet(const char **text)
     const uint8_t *t = (const uint8_t *)*text;
     int value = t[0];
 
-    if (value <= ' ' || value > '~') {
+    if (value <= ' ' || value > '~')
         return -1;
-    }
     if (value != '\\') {
         *text += 1;
         return value;
     }
     if (is_digit(t[1])) {
-        if (!is_digit(t[2]) || !is_digit(t[3])) {
+        if (!is_digit(t[2]) || !is_digit(t[3]))
             return -1;
-        }
         value = (t[1] - '0') * 100 + (t[2] - '0') * 10 + (t[3] - '0');
         *text += 4;
         return value > 255 ? -1 : value;
     }
-    if (t[1] < ' ' || t[1] > '~') {
+    if (t[1] < ' ' || t[1] > '~')
         return -1;
-    }
     *text += 2;
     return t[1];
 }
@@ -228,29 +209,25 @@ enum kbv_err kbv_name_from_text(const char *text, bool to_lower, uint8_t out[KBV
         size_t in_label = len - label - 1;
 
         if (*text == '.' || *text == '\0') {
-            if (in_label == 0 || len >= KBV_NAME_MAX) {
+            if (in_label == 0 || len >= KBV_NAME_MAX)
                 return KBV_ERR_FORMAT;
-            }
             wire[label] = (uint8_t)in_label;
             label = len++;
-            if (text[0] == '\0' || text[1] == '\0') {
+            if (text[0] == '\0' || text[1] == '\0')
                 break;
-            }
             text++;
             continue;
         }
         int octet = text_octet(&text);
-        if (octet < 0 || in_label == LABEL_MAX || len >= KBV_NAME_MAX) {
+        if (octet < 0 || in_label == LABEL_MAX || len >= KBV_NAME_MAX)
             return KBV_ERR_FORMAT;
-        }
         wire[len++] = (uint8_t)octet;
     }
     wire[label] = 0;
-    if (to_lower) {
+    if (to_lower)
         kbv_name_lower(out, wire, len);
-    } else {
+    else
         memcpy(out, wire, len);
-    }
     *out_len = len;
     return KBV_OK;
 }
@@ -266,9 +243,8 @@ static char *octet_to_text(uint8_t c, char *out)
         return out;
     }
     /* What master files give a meaning to is escaped, so that the text can be pasted there. */
-    if (strchr("\\.\"();@$", c)) {
+    if (strchr("\\.\"();@$", c))
         *out++ = '\\';
-    }
     *out++ = (char)c;
     return out;
 }
@@ -280,9 +256,8 @@ void kbv_name_to_text(const uint8_t *name, size_t len, char *out)
         return;
     }
     for (; *name; name += 1 + *name) {
-        for (size_t i = 1; i <= *name; i++) {
+        for (size_t i = 1; i <= *name; i++)
             out = octet_to_text(name[i], out);
-        }
         *out++ = '.';
     }
     *out = '\0';
@@ -293,9 +268,8 @@ void kbv_name_to_text(const uint8_t *name, size_t len, char *out)
 /* Appends one label and its length octet, in lower case. */
 static bool append_label(uint8_t *out, size_t *len, const char *label, size_t label_len)
 {
-    if (label_len == 0 || label_len > LABEL_MAX || *len + 1 + label_len >= KBV_NAME_MAX) {
+    if (label_len == 0 || label_len > LABEL_MAX || *len + 1 + label_len >= KBV_NAME_MAX)
         return false;
-    }
     out[(*len)++] = (uint8_t)label_len;
     kbv_name_lower(out + *len, (const uint8_t *)label, label_len);
     *len += label_len;
@@ -305,9 +279,8 @@ static bool append_label(uint8_t *out, size_t *len, const char *label, size_t la
 /* Appends the name that ends out; true if all of it fits. */
 static bool append_name(uint8_t *out, size_t *len, const uint8_t *name, size_t name_len)
 {
-    if (name_len > KBV_NAME_MAX - *len) {
+    if (name_len > KBV_NAME_MAX - *len)
         return false;
-    }
     kbv_name_lower(out + *len, name, name_len);
     *len += name_len;
     return true;
@@ -320,20 +293,16 @@ enum kbv_err kbv_name_tlsa_owner(uint16_t port, const uint8_t *host, size_t host
     char label[1 + 5];
     size_t digits = 0, len = 0;
 
-    if (host_len == 0 || kbv_name_len(host, host_len) != host_len) {
+    if (host_len == 0 || kbv_name_len(host, host_len) != host_len)
         return KBV_ERR_FORMAT;
-    }
-    for (unsigned rest = port; rest || !digits; rest /= 10) {
+    for (unsigned rest = port; rest || !digits; rest /= 10)
         digits++;
-    }
     label[0] = '_';
-    for (size_t i = digits; i > 0; i--, port /= 10) {
+    for (size_t i = digits; i > 0; i--, port /= 10)
         label[i] = (char)('0' + port % 10);
-    }
     if (!append_label(wire, &len, label, 1 + digits) || !append_label(wire, &len, "_tcp", 4) ||
-        !append_name(wire, &len, host, host_len)) {
+        !append_name(wire, &len, host, host_len))
         return KBV_ERR_LIMIT;
-    }
     memcpy(out, wire, len);
     *out_len = len;
     return KBV_OK;
@@ -344,13 +313,11 @@ static bool is_port_label(const uint8_t *label)
 {
     unsigned port = 0;
 
-    if (label[0] < 2 || label[0] > 6 || label[1] != '_' || label[2] == '0') {
+    if (label[0] < 2 || label[0] > 6 || label[1] != '_' || label[2] == '0')
         return false;
-    }
     for (size_t i = 2; i <= label[0]; i++) {
-        if (!is_digit(label[i])) {
+        if (!is_digit(label[i]))
             return false;
-        }
         port = port * 10 + (label[i] - '0');
     }
     return port <= 65535;
@@ -361,21 +328,17 @@ bool kbv_name_is_server_owner(const uint8_t *name, size_t len, const uint8_t **h
 {
     const uint8_t *proto, *rest;
 
-    if (kbv_name_len(name, len) != len || !is_port_label(name)) {
+    if (kbv_name_len(name, len) != len || !is_port_label(name))
         return false;
-    }
     proto = name + 1 + name[0];
     if (!kbv_name_first_label_is(proto, "_tcp") && !kbv_name_first_label_is(proto, "_udp") &&
-        !kbv_name_first_label_is(proto, "_sctp")) {
+        !kbv_name_first_label_is(proto, "_sctp"))
         return false;
-    }
     rest = proto + 1 + proto[0];
-    if (host) {
+    if (host)
         *host = rest;
-    }
-    if (host_len) {
+    if (host_len)
         *host_len = len - (size_t)(rest - name);
-    }
     return true;
 }
 
@@ -403,11 +366,9 @@ const char *kbv_id_kind_name(enum kbv_id_kind kind)
 
 enum kbv_id_kind kbv_id_kind_from_name(const char *name)
 {
-    for (enum kbv_id_kind kind = KBV_ID_JOINEUI; kind <= KBV_ID_DEVEUI; kind++) {
-        if (strcmp(name, kinds[kind].name) == 0) {
+    for (enum kbv_id_kind kind = KBV_ID_JOINEUI; kind <= KBV_ID_DEVEUI; kind++)
+        if (strcmp(name, kinds[kind].name) == 0)
             return kind;
-        }
-    }
     return KBV_ID_NONE;
 }
 
@@ -415,27 +376,22 @@ enum kbv_err kbv_id_parse(enum kbv_id_kind kind, const char *text, struct kbv_id
 {
     struct kbv_id read = {.kind = kind};
 
-    if (!is_kind(kind)) {
+    if (!is_kind(kind))
         return KBV_ERR_UNSUPPORTED;
-    }
-    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
         text += 2;
-    }
     for (read.len = 0; read.len < kinds[kind].len; read.len++) {
-        if (read.len > 0 && (*text == '-' || *text == ':')) {
+        if (read.len > 0 && (*text == '-' || *text == ':'))
             text++;
-        }
         int high = hex_value((uint8_t)text[0]);
         int low = high < 0 ? -1 : hex_value((uint8_t)text[1]);
-        if (low < 0) {
+        if (low < 0)
             return KBV_ERR_FORMAT;
-        }
         read.value[read.len] = (uint8_t)(high << 4 | low);
         text += 2;
     }
-    if (*text) {
+    if (*text)
         return KBV_ERR_FORMAT;
-    }
     *id = read;
     return KBV_OK;
 }
@@ -458,28 +414,23 @@ enum kbv_err kbv_id_to_name(const struct kbv_id *id, bool nibble, const uint8_t 
     char text[17];
     size_t digits, len = 0;
 
-    if (!is_kind(id->kind) || (nibble ? !kinds[id->kind].nibble : !kinds[id->kind].flat)) {
+    if (!is_kind(id->kind) || (nibble ? !kinds[id->kind].nibble : !kinds[id->kind].flat))
         return KBV_ERR_UNSUPPORTED;
-    }
     if (id->len != kinds[id->kind].len || suffix_len == 0 ||
-        kbv_name_len(suffix, suffix_len) != suffix_len) {
+        kbv_name_len(suffix, suffix_len) != suffix_len)
         return KBV_ERR_FORMAT;
-    }
     kbv_id_text(id, text);
     digits = 2 * id->len;
     if (nibble) {
         /* TS002 section 19.1, as ip6.arpa does it: the low nibble comes first. */
-        while (digits) {
-            if (!append_label(wire, &len, &text[--digits], 1)) {
+        while (digits)
+            if (!append_label(wire, &len, &text[--digits], 1))
                 return KBV_ERR_LIMIT;
-            }
-        }
     } else if (!append_label(wire, &len, text, digits)) {
         return KBV_ERR_LIMIT;
     }
-    if (!append_name(wire, &len, suffix, suffix_len)) {
+    if (!append_name(wire, &len, suffix, suffix_len))
         return KBV_ERR_LIMIT;
-    }
     memcpy(out, wire, len);
     *out_len = len;
     return KBV_OK;
@@ -492,25 +443,21 @@ enum kbv_err kbv_id_from_name(enum kbv_id_kind kind, bool nibble, const uint8_t 
     struct kbv_id read = {.kind = kind};
     size_t digits, front;
 
-    if (!is_kind(kind) || (nibble ? !kinds[kind].nibble : !kinds[kind].flat)) {
+    if (!is_kind(kind) || (nibble ? !kinds[kind].nibble : !kinds[kind].flat))
         return KBV_ERR_FORMAT;
-    }
     read.len = kinds[kind].len;
     digits = 2 * read.len;
     front = nibble ? 2 * digits : 1 + digits; /* octets in front of the suffix */
     if (name_len != front + suffix_len || kbv_name_len(name, name_len) != name_len ||
-        !kbv_name_equal(name + front, suffix_len, suffix, suffix_len)) {
+        !kbv_name_equal(name + front, suffix_len, suffix, suffix_len))
         return KBV_ERR_FORMAT;
-    }
-    if (!nibble && name[0] != digits) {
+    if (!nibble && name[0] != digits)
         return KBV_ERR_FORMAT;
-    }
     for (size_t i = 0; i < digits; i++) {
         size_t at = nibble ? 2 * (digits - 1 - i) + 1 : 1 + i;
         int value = hex_value(name[at]);
-        if (value < 0 || (nibble && name[at - 1] != 1)) {
+        if (value < 0 || (nibble && name[at - 1] != 1))
             return KBV_ERR_FORMAT;
-        }
         read.value[i / 2] = (uint8_t)(read.value[i / 2] << 4 | value);
     }
     *id = read;
@@ -523,9 +470,8 @@ enum kbv_err kbv_id_from_name(enum kbv_id_kind kind, bool nibble, const uint8_t 
 static int base32hex_value(uint8_t c)
 {
     c = lower(c);
-    if (is_digit(c)) {
+    if (is_digit(c))
         return c - '0';
-    }
     return c >= 'a' && c <= 'v' ? c - 'a' + 10 : -1;
 }
 
@@ -537,18 +483,15 @@ enum kbv_err kbv_digest_label_decode(const uint8_t *label, size_t len, char *kin
     size_t n_bits = 0, n = 0;
     uint8_t kind;
 
-    if (len != DIGEST_LABEL_LEN) {
+    if (len != DIGEST_LABEL_LEN)
         return KBV_ERR_FORMAT;
-    }
     kind = lower(label[0]);
-    if (kind != 's' && kind != 'c') {
+    if (kind != 's' && kind != 'c')
         return KBV_ERR_FORMAT;
-    }
     for (size_t i = 1; i < len; i++) {
         int value = base32hex_value(label[i]);
-        if (value < 0) {
+        if (value < 0)
             return KBV_ERR_FORMAT;
-        }
         bits = bits << 5 | (uint32_t)value;
         n_bits += 5;
         if (n_bits >= 8 && n < sizeof(read)) {
@@ -559,9 +502,8 @@ enum kbv_err kbv_digest_label_decode(const uint8_t *label, size_t len, char *kin
     }
     /* 52 digits hold four bits more than the digest: another spelling of it unless they are zero.
      */
-    if (n != sizeof(read) || bits != 0) {
+    if (n != sizeof(read) || bits != 0)
         return KBV_ERR_FORMAT;
-    }
     memcpy(digest, read, sizeof(read));
     *kind_char = (char)kind;
     return KBV_OK;

@@ -119,6 +119,7 @@ struct kbv_verdict {
     struct kbv_slice found_at;        /* one name */
     struct kbv_slice reference_names; /* names, concatenated; an empty TLV has p != NULL, len 0 */
     struct kbv_slice reason;          /* UTF-8 */
+    struct kbv_slice extensions; /* unknown TLVs that are not critical, key and length included */
 
     uint8_t auth;                   /* 0 none, 1 Ed25519 */
     uint8_t key_id[4];              /* valid if auth is 1 */
@@ -139,17 +140,21 @@ const char *kbv_status_text(unsigned code);
 /* The EDE info code of a status, KBV_EDE_NONE for 1, 6 and unknown codes. */
 uint16_t kbv_status_ede(unsigned code);
 
-/* Encodes v into out (capacity cap) and sets *len. KBV_ERR_SPACE: cap is too
- * small; KBV_ERR_FORMAT: v is not a verdict that decode would take (status,
- * flags, name shape, lengths, REASON beyond 120 octets or no UTF-8 …), so what
- * is encoded always decodes. auth 1 is encoded with key_id and signature as given. */
+/* Encodes v into out (capacity cap) and sets *len. KBV_ERR_SPACE: it does not
+ * fit cap, or its TLVs not 65535 octets; KBV_ERR_FORMAT: v is not a verdict that
+ * decode would take (status, flags, name shape, lengths, REASON beyond 120 octets
+ * or no UTF-8 …), so what is encoded always decodes, to v. auth 1 is encoded with
+ * key_id and signature as given. After an error out holds nothing of use. */
 enum kbv_err kbv_verdict_encode(const struct kbv_verdict *v, uint8_t *out, size_t cap, size_t *len);
 
 /* Decodes exactly len octets into *v. KBV_ERR_FORMAT for anything but a
  * well-formed version 1 verdict: wrong lengths, trailing octets, duplicated or
  * unordered TLVs, unknown critical bits or TLVs, compressed, upper-case or
- * overlong names, a status that is none, subject or match that contradict the
- * flags. Unknown non-critical TLVs are passed over. *v is set on success only. */
+ * overlong names, a status that is none (0 too), an association that is not
+ * usable, subject or match that contradict flags or status (keyed if and only if
+ * there is a subject; 1, 2 and 5 keyed, 6 not; a match in 1, perhaps in 20, in no
+ * other). Unknown non-critical TLVs are kept in extensions, unread. No time is
+ * looked at and no signature verified. *v is set on success only. */
 enum kbv_err kbv_verdict_decode(struct kbv_verdict *v, const uint8_t *octets, size_t len);
 
 /* Walks ASSOCIATIONS: start with *pos = 0; true while *a was set. The value was
@@ -161,7 +166,8 @@ bool kbv_reference_name_next(struct kbv_slice names, size_t *pos, struct kbv_sli
 
 /* Of n verdicts of one RRset, in any order, the index of the one that an EDNS
  * option carries. Endpoint order is order, preference, priority, weight
- * descending, port, target canonical; verdicts without endpoint sort last.
+ * descending, port, target canonical; verdicts without endpoint sort last, and
+ * what is still equal by its status code.
  * Unkeyed: first PUBLISHED, else first of 16-35, else UNUSABLE, else NO_BINDING.
  * Keyed: first BOUND, else first of 16-35, else UNDECIDED, NOT_BOUND, UNUSABLE,
  * NO_BINDING. n must be > 0. */
@@ -172,8 +178,9 @@ int kbv_verdict_order(const struct kbv_verdict *a, const struct kbv_verdict *b);
 
 /* The readable form: the RDATA of one TXT RR (character-strings v=kbv1,
  * status=, owner=, endpoint=, match=, pin=…, issued=, not-after=, reason=;
- * absent ones and those beyond 255 octets left out). KBV_ERR_SPACE if cap is
- * too small. */
+ * absent ones and those beyond 255 octets left out). A pin of matching type 0
+ * is shown as the equal one of type 1, control characters as '?'. KBV_ERR_SPACE
+ * if cap is too small; KBV_ERR_FORMAT if v has no status or no owner. */
 enum kbv_err kbv_verdict_txt(const struct kbv_verdict *v, uint8_t *rdata, size_t cap, size_t *len);
 
 #ifdef __cplusplus
