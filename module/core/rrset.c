@@ -2,10 +2,9 @@
 /* See rrset.h. */
 #include "module/core/rrset.h"
 
-/* RRSIG RDATA, RFC 4034 section 3.1: type covered 2, algorithm 1, labels 1, original TTL 4,
- * expiration 4, inception 4, key tag 2, then the signer's name and the signature. */
-#define RRSIG_FIXED 18
+#include "lib/buf.h"
 
+/* RFC 4034 section 3.1, without what only a validator needs. */
 struct rrsig {
     uint16_t covered;
     uint8_t alg, labels;
@@ -13,31 +12,19 @@ struct rrsig {
     struct kbv_slice signer;
 };
 
-static uint32_t read_u32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static bool read_rrsig(struct kbv_slice rdata, struct rrsig *sig)
 {
-    const uint8_t *p = rdata.p;
-    size_t signer_len;
+    struct kbv_reader r = kbv_reader_on(rdata.p, rdata.len);
 
-    if (rdata.len <= RRSIG_FIXED)
-        return false;
-    signer_len = kbv_name_len(p + RRSIG_FIXED, rdata.len - RRSIG_FIXED);
-    if (signer_len == 0 || rdata.len - RRSIG_FIXED == signer_len)
-        return false; /* no signer, or no signature */
-    *sig = (struct rrsig){
-        .covered = (uint16_t)(p[0] << 8 | p[1]),
-        .alg = p[2],
-        .labels = p[3],
-        .original_ttl = read_u32(p + 4),
-        .expiration = read_u32(p + 8),
-        .inception = read_u32(p + 12),
-        .signer = {p + RRSIG_FIXED, signer_len},
-    };
-    return true;
+    sig->covered = kbv_reader_u16(&r);
+    sig->alg = kbv_reader_u8(&r);
+    sig->labels = kbv_reader_u8(&r);
+    sig->original_ttl = kbv_reader_u32(&r);
+    sig->expiration = kbv_reader_u32(&r);
+    sig->inception = kbv_reader_u32(&r);
+    kbv_reader_u16(&r); /* key tag */
+    sig->signer = kbv_reader_octets(&r, kbv_name_len(r.p, r.left));
+    return sig->signer.len != 0 && r.left != 0; /* what is left is the signature */
 }
 
 /* The labels that an RRSIG over an owner published as such counts: neither the root label nor a

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See match.h. */
+#include "module/core/match.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/request.h"
+#include "module/core/sha256.h"
+
+/* RFC 6698 sections 7.2 to 7.4. */
+enum { USAGE_PKIX_EE = 1, USAGE_DANE_EE = 3 };
+enum { SELECTOR_CERT = 0, SELECTOR_SPKI = 1 };
+enum { MTYPE_FULL = 0, MTYPE_SHA256 = 1 };
+
+/* ---- strict DER ---- */
+
+/* Identifier octets (X.690 section 8.1.2) of what a certificate is made of down to its key. */
+enum {
+    DER_INTEGER = 0x02,
+    DER_BIT_STRING = 0x03,
+    DER_OID = 0x06,
+    DER_SEQUENCE = 0x30,
+    DER_VERSION = 0xA0,
+    DER_ISSUER_ID = 0x81,
+    DER_SUBJECT_ID = 0x82,
+    DER_EXTENSIONS = 0xA3,
+};
+
+/* Takes the next element off in: its identifier octet and a reader of its content. Definite lengths
+ * in the fewest octets alone (X.690 section 10.1); no identifier of several octets, X.509 has none.
+ */
+static struct kbv_reader der_any(struct kbv_reader *in, uint8_t *tag)
+{
+    size_t len, octets;
+
+    *tag = kbv_reader_u8(in);
+    len = kbv_reader_u8(in);
+    if (len >= 0x80) {
+        octets = len - 0x80;
+        len = 0;
+        for (size_t i = 0; i < octets && i < sizeof(len); i++)
+            len = len << 8 | kbv_reader_u8(in);
+        if (octets < 1 || octets > 3 || len < 0x80 || len >> 8 * (octets - 1) == 0)
+            kbv_reader_fail(in);
+    }
+    if ((*tag & 0x1F) == 0x1F)
+        kbv_reader_fail(in);
+    return kbv_reader_block(in, len);
+}
+
+/* The same for an element that must be there. */
+static struct kbv_reader der_take(struct kbv_reader *in, uint8_t tag)
+{
+    uint8_t found;
+    struct kbv_reader content = der_any(in, &found);
+
+    if (found != tag) {
+        kbv_reader_fail(in);
+        kbv_reader_fail(&content);
+    }
+    return content;
+}
+
+static bool der_next_is(const struct kbv_reader *in, uint8_t tag)
+{
+    return in->left != 0 && in->p[0] == tag;
+}
+
+/* An element's content is read: all of it, and without a mistake, or in fails too. */
+static void der_end(struct kbv_reader *in, const struct kbv_reader *content)
+{
+    if (!kbv_reader_done(content))
+        kbv_reader_fail(in);
+}
+
+/* X.690 section 8.3.2: the fewest octets. */
+static struct kbv_slice der_integer(struct kbv_reader *in)
+{
+    struct kbv_reader content = der_take(in, DER_INTEGER);
+    struct kbv_slice s = kbv_reader_rest(&content);
+
+    if (s.len == 0 ||
+        (s.len > 1 && ((s.p[0] == 0x00 && s.p[1] < 0x80) || (s.p[0] == 0xFF && s.p[1] >= 0x80))))
+        kbv_reader_fail(in);
+    return s;
+}
+
+/* X.690 sections 8.6.2 and 11.2: the number of unused bits, which are zero, and the bits. */
+static void der_bit_string(struct kbv_reader *in, uint8_t tag)
+{
+    struct kbv_reader content = der_take(in, tag);
+    uint8_t unused = kbv_reader_u8(&content);
+    struct kbv_slice bits = kbv_reader_rest(&content);
+    uint8_t last = bits.len != 0 ? bits.p[bits.len - 1] : 0xFF;
+
+    if (unused > 7 || (last & ((1U << unused) - 1)) != 0)
+        kbv_reader_fail(in);
+    der_end(in, &content);
+}
+
+/* AlgorithmIdentifier, RFC 5280 section 4.1.1.2: an OID and at most one parameter. */
+static void der_algorithm(struct kbv_reader *in)
+{
+    struct kbv_reader content = der_take(in, DER_SEQUENCE);
+    struct kbv_reader oid = der_take(&content, DER_OID);
+    uint8_t tag;
+
+    if (oid.left == 0)
+        kbv_reader_fail(in);
+    if (content.left != 0)
+        der_any(&content, &tag);
+    der_end(in, &content);
+}
+
+/* RFC 5280 section 4.1.2.1: [0] INTEGER; v1 is the default and so is left out (X.690 section 11.5).
+ */
+static void der_version(struct kbv_reader *in)
+{
+    struct kbv_reader content;
+    struct kbv_slice version;
+
+    if (!der_next_is(in, DER_VERSION))
+        return;
+    content = der_take(in, DER_VERSION);
+    version = der_integer(&content);
+    if (version.len != 1 || version.p[0] < 1 || version.p[0] > 2)
+        kbv_reader_fail(in);
+    der_end(in, &content);
+}
+
+/* What may stand behind the key, RFC 5280 sections 4.1.2.8 and 4.1.2.9. */
+static void der_identifiers_and_extensions(struct kbv_reader *in)
+{
+    struct kbv_reader content;
+
+    if (der_next_is(in, DER_ISSUER_ID))
+        der_bit_string(in, DER_ISSUER_ID);
+    if (der_next_is(in, DER_SUBJECT_ID))
+        der_bit_string(in, DER_SUBJECT_ID);
+    if (der_next_is(in, DER_EXTENSIONS)) {
+        content = der_take(in, DER_EXTENSIONS);
+        der_take(&content, DER_SEQUENCE);
+        der_end(in, &content);
+    }
+}
+
+/* SubjectPublicKeyInfo, RFC 5280 section 4.1.2.7, header included. */
+static struct kbv_slice der_spki(struct kbv_reader *in)
+{
+    const uint8_t *start = in->p;
+    struct kbv_reader content = der_take(in, DER_SEQUENCE);
+
+    der_algorithm(&content);
+    der_bit_string(&content, DER_BIT_STRING);
+    der_end(in, &content);
+    return (struct kbv_slice){start, (size_t)(in->p - start)};
+}
+
+/* TBSCertificate, RFC 5280 section 4.1; its key. */
+static struct kbv_slice der_tbs(struct kbv_reader *in)
+{
+    struct kbv_reader content = der_take(in, DER_SEQUENCE);
+    struct kbv_slice spki;
+
+    der_version(&content);
+    der_integer(&content); /* serial number */
+    der_algorithm(&content);
+    der_take(&content, DER_SEQUENCE); /* issuer */
+    der_take(&content, DER_SEQUENCE); /* validity */
+    der_take(&content, DER_SEQUENCE); /* subject */
+    spki = der_spki(&content);
+    der_identifiers_and_extensions(&content);
+    der_end(in, &content);
+    return spki;
+}
+
+enum kbv_err kbv_der_certificate_spki(struct kbv_slice der, struct kbv_slice *spki)
+{
+    struct kbv_reader in = kbv_reader_on(der.p, der.len);
+    struct kbv_reader content = der_take(&in, DER_SEQUENCE);
+    struct kbv_slice found = der_tbs(&content);
+
+    der_algorithm(&content);
+    der_bit_string(&content, DER_BIT_STRING); /* signature */
+    der_end(&in, &content);
+    if (!kbv_reader_done(&in))
+        return KBV_ERR_FORMAT;
+    *spki = found;
+    return KBV_OK;
+}
+
+enum kbv_err kbv_der_spki_check(struct kbv_slice der)
+{
+    struct kbv_reader in = kbv_reader_on(der.p, der.len);
+
+    der_spki(&in);
+    return kbv_reader_done(&in) ? KBV_OK : KBV_ERR_FORMAT;
+}
+
+/* ---- digests ---- */
+
+static bool digest_equal(const uint8_t a[KBV_DIGEST_LEN], const uint8_t b[KBV_DIGEST_LEN])
+{
+    return CRYPTO_memcmp(a, b, KBV_DIGEST_LEN) == 0;
+}
+
+/* The SHA-256 that a record gives of what its selector names; false: it gives another digest. */
+static bool record_digest(const struct kbv_association *a, uint8_t out[KBV_DIGEST_LEN])
+{
+    if (a->mtype == MTYPE_FULL) {
+        kbv_sha256(&a->data, 1, out);
+        return true;
+    }
+    if (a->mtype != MTYPE_SHA256 || a->data.len != KBV_DIGEST_LEN)
+        return false;
+    memcpy(out, a->data.p, KBV_DIGEST_LEN);
+    return true;
+}
+
+/* What a record says of a key known by the SHA-256 of its SPKI alone. */
+static enum kbv_match_result match_spki(const uint8_t digest[KBV_DIGEST_LEN],
+                                        const struct kbv_association *a)
+{
+    uint8_t expected[KBV_DIGEST_LEN];
+    struct kbv_slice spki;
+
+    if (a->selector == SELECTOR_SPKI) {
+        if (!record_digest(a, expected))
+            return KBV_MATCH_UNDECIDED;
+        return digest_equal(digest, expected) ? KBV_MATCH_YES : KBV_MATCH_NO;
+    }
+    /* A whole certificate holds a key: another key is another certificate, but the same key may
+     * well be in another certificate. */
+    if (a->mtype != MTYPE_FULL || kbv_der_certificate_spki(a->data, &spki) != KBV_OK)
+        return KBV_MATCH_UNDECIDED;
+    kbv_sha256(&spki, 1, expected);
+    return digest_equal(digest, expected) ? KBV_MATCH_UNDECIDED : KBV_MATCH_NO;
+}
+
+/* What a record says of a certificate known by its SHA-256 alone. */
+static enum kbv_match_result match_cert(const uint8_t digest[KBV_DIGEST_LEN],
+                                        const struct kbv_association *a)
+{
+    uint8_t expected[KBV_DIGEST_LEN];
+
+    if (a->selector != SELECTOR_CERT || !record_digest(a, expected))
+        return KBV_MATCH_UNDECIDED;
+    return digest_equal(digest, expected) ? KBV_MATCH_YES : KBV_MATCH_NO;
+}
+
+enum kbv_match_result kbv_match_digest(const struct kbv_subject *subject,
+                                       const struct kbv_association *a)
+{
+    enum kbv_match_result result;
+
+    /* A trust anchor's digest says nothing of an end entity's key (RFC 7671 sections 5.2, 5.4). */
+    if ((a->usage != USAGE_DANE_EE && a->usage != USAGE_PKIX_EE) || a->selector > SELECTOR_SPKI)
+        return KBV_MATCH_UNDECIDED;
+    switch (subject->kind) {
+    case KBV_SUBJECT_SPKI:
+        result = match_spki(subject->digest, a);
+        break;
+    case KBV_SUBJECT_CERT:
+        result = match_cert(subject->digest, a);
+        break;
+    default:
+        return KBV_MATCH_UNDECIDED;
+    }
+    if (result != KBV_MATCH_YES)
+        return result;
+    if (kbv_digest_of_nothing(subject->digest))
+        return KBV_MATCH_NO; /* no key hashes to it, whoever publishes it */
+    /* RFC 7671 section 5.1: a match is all that usage 3 asks for; usage 1 asks for a chain too. */
+    return a->usage == USAGE_DANE_EE ? KBV_MATCH_YES : KBV_MATCH_UNDECIDED;
+}
