@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# KBV_SANITIZERS
+# KBV_CHECK_SANITIZERS
 # --enable-sanitizers=address,undefined or =thread. The flags go into CFLAGS and
 # LDFLAGS so that our code and Unbound's are built alike: a sanitizer that sees
 # only half of the program reports nonsense.
-AC_DEFUN([KBV_SANITIZERS], [
+AC_DEFUN([KBV_CHECK_SANITIZERS], [
 AC_ARG_ENABLE([sanitizers],
     [AS_HELP_STRING([--enable-sanitizers=LIST],
         [build with sanitizers: "address,undefined" or "thread"])],

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# KBV_UNBOUND
+# KBV_CHECK_UNBOUND
 # Finds the Unbound to build: the tree given by --with-unbound-source, or the
 # distribution's own source package, which scripts/unbound-source fetches (and
 # keeps) without root and without touching the system's apt configuration.
-AC_DEFUN([KBV_UNBOUND], [
+AC_DEFUN([KBV_CHECK_UNBOUND], [
 AC_ARG_WITH([unbound-source],
     [AS_HELP_STRING([--with-unbound-source=DIR],
         [an unpacked Unbound source, which is copied and never modified

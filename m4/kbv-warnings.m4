@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# KBV_WARNINGS
+# KBV_CHECK_WARNINGS
 # Sets KBV_CFLAGS to those of our warnings that the compiler knows, and the
 # language our code is written in. --enable-werror makes them errors.
-AC_DEFUN([KBV_WARNINGS], [
+AC_DEFUN([KBV_CHECK_WARNINGS], [
 AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [warnings are errors])],
     [], [enable_werror=no])
 KBV_CFLAGS="-std=gnu11"
