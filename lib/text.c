@@ -52,13 +52,56 @@ void kbv_host_text(struct kbv_slice name, char out[KBV_NAME_TEXT_MAX])
         out[len - 1] = '\0';
 }
 
+size_t kbv_utf8_len(const uint8_t *p, size_t left)
+{
+    size_t len;
+    uint8_t low = 0x80, high = 0xBF; /* bounds of the second octet */
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xC2 || p[0] > 0xF4)
+        return 0;
+    len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    if (p[0] == 0xE0)
+        low = 0xA0;
+    else if (p[0] == 0xED)
+        high = 0x9F;
+    else if (p[0] == 0xF0)
+        low = 0x90;
+    else if (p[0] == 0xF4)
+        high = 0x8F;
+    if (left < len || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if (p[i] < 0x80 || p[i] > 0xBF)
+            return 0;
+    return len;
+}
+
+/* C0, DEL and C1, of which terminals take some for commands. */
+static bool is_control(const uint8_t *p, size_t len)
+{
+    return len == 1 ? p[0] < ' ' || p[0] == 0x7F : p[0] == 0xC2 && p[1] < 0xA0;
+}
+
 void kbv_reason_text(struct kbv_slice reason, char out[KBV_REASON_MAX + 1])
 {
-    size_t len = reason.len < KBV_REASON_MAX ? reason.len : KBV_REASON_MAX;
+    size_t left = reason.len < KBV_REASON_MAX ? reason.len : KBV_REASON_MAX;
 
-    for (size_t i = 0; i < len; i++)
-        out[i] = reason.p[i] < ' ' || reason.p[i] == 0x7F ? '?' : (char)reason.p[i];
-    out[len] = '\0';
+    for (const uint8_t *p = reason.p; left;) {
+        size_t len = kbv_utf8_len(p, left);
+
+        if (len == 0 || is_control(p, len)) {
+            *out++ = '?';
+            len += len == 0;
+        } else {
+            memcpy(out, p, len);
+            out += len;
+        }
+        p += len;
+        left -= len;
+    }
+    *out = '\0';
 }
 
 /* One item as a character-string, left out if it is too long for one. */

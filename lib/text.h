@@ -16,7 +16,11 @@ void kbv_hex_text(const uint8_t *p, size_t len, char *out);
 /* A host as one puts it into a URL or a TLS handshake: without the final dot. */
 void kbv_host_text(struct kbv_slice name, char out[KBV_NAME_TEXT_MAX]);
 
-/* The text of REASON for one line: control characters become '?'. */
+/* Octets of the UTF-8 character at p, which has left octets, at least 1; 0 if it is none
+ * (RFC 3629 section 4: nothing overlong, no surrogates, nothing beyond U+10FFFF). */
+size_t kbv_utf8_len(const uint8_t *p, size_t left);
+
+/* The text of REASON for one line: control characters, and what is no UTF-8, become '?'. */
 void kbv_reason_text(struct kbv_slice reason, char out[KBV_REASON_MAX + 1]);
 
 #endif

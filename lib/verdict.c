@@ -6,6 +6,7 @@
 #include <kbv/verdict.h>
 
 #include "lib/buf.h"
+#include "lib/text.h"
 
 enum {
     KIND_VERDICT = 0x12, /* version 1, verdict */
@@ -161,34 +162,6 @@ static void read_endpoint(struct kbv_reader *r, struct kbv_verdict *v)
     v->target = kbv_reader_name(r);
 }
 
-/* Octets of the UTF-8 character at p, 0 if it is none (RFC 3629 section 4:
- * nothing overlong, no surrogates, nothing beyond U+10FFFF). */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-    size_t len;
-    uint8_t low = 0x80, high = 0xBF; /* bounds of the second octet */
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xC2 || p[0] > 0xF4)
-        return 0;
-    len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    if (p[0] == 0xE0)
-        low = 0xA0;
-    else if (p[0] == 0xED)
-        high = 0x9F;
-    else if (p[0] == 0xF0)
-        low = 0x90;
-    else if (p[0] == 0xF4)
-        high = 0x8F;
-    if (left < len || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if (p[i] < 0x80 || p[i] > 0xBF)
-            return 0;
-    return len;
-}
-
 static struct kbv_slice read_reason(struct kbv_reader *r)
 {
     struct kbv_slice all = {r->p, r->left};
@@ -196,7 +169,7 @@ static struct kbv_slice read_reason(struct kbv_reader *r)
     if (all.len > KBV_REASON_MAX)
         kbv_reader_fail(r);
     while (r->left) {
-        size_t len = utf8_len(r->p, r->left);
+        size_t len = kbv_utf8_len(r->p, r->left);
 
         if (len == 0)
             kbv_reader_fail(r);
