@@ -36,32 +36,36 @@ struct kbv_evidence {
     bool has_endpoint;
     uint16_t order, preference, priority, weight, port;
     struct kbv_slice target;
-    struct kbv_slice found_at;  /* p NULL if it is the owner */
+    struct kbv_slice found_at; /* p NULL if it is the owner */
     struct kbv_slice reference_names[KBV_REFERENCE_NAMES_MAX];
     size_t n_reference_names;
     const struct kbv_rrset *tlsa; /* with TLSA */
-    int64_t life_end;           /* with TLSA and DENIAL: earliest end of what was used, [s] since the epoch */
+    int64_t life_end; /* with TLSA and DENIAL: earliest end of what was used, [s] since the epoch */
     char reason[KBV_REASON_MAX + 1]; /* UTF-8, for a log line; may be empty */
 };
 
 /* What the operator allows. Times in seconds. */
 struct kbv_policy {
     uint32_t max_ttl, max_negative_ttl;
-    uint32_t bogus_ttl;    /* Unbound's val-bogus-ttl */
-    bool require_secure;   /* the name asked is below a kbv-require-secure suffix */
-    bool pkix;             /* a CA store is configured */
+    uint32_t bogus_ttl;  /* Unbound's val-bogus-ttl */
+    bool require_secure; /* the name asked is below a kbv-require-secure suffix */
+    bool pkix;           /* a CA store is configured */
 };
 
-/* The unkeyed verdict for one path, issued at now. *v points into e and into associations (caller's storage,
- * cap octets, KBV_ASSOCIATIONS_MAX suffices) and into names (caller's storage for REFERENCE_NAMES, 3 * 255 octets). Never fails:
- * what cannot be judged is a verdict of 32-35. */
+/* The unkeyed verdict for one path, issued at now. *v points into e, into associations (caller's
+ * storage, cap octets, KBV_ASSOCIATIONS_MAX suffices) and into names (caller's storage for
+ * REFERENCE_NAMES). Never fails: what cannot be judged is a verdict of 32-35, contradictory
+ * evidence TEMPFAIL, and whatever comes out can be encoded. */
 void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, int64_t now,
-                    uint8_t *associations, size_t cap, uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX],
-                    struct kbv_verdict *v);
+                    uint8_t *associations, size_t cap,
+                    uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX], struct kbv_verdict *v);
 
 /* The verdict for subject, derived from the unkeyed verdict base of the same name, issued at now:
- * BOUND, NOT_BOUND or UNDECIDED from PUBLISHED; else base's status, repeated. T = min(base T, now + cap). A base
- * past its T is STALE. *v shares base's octets. Never fails. */
+ * BOUND, NOT_BOUND or UNDECIDED from PUBLISHED; else base's status, repeated. T = min(base T,
+ * now + cap). A base past its T is STALE, unless it is one of 32-35, which do not age. BAD_INPUT
+ * has neither the keyed flag nor a subject; it is also what comes of a subject that is no key (kind
+ * NONE, the digest of nothing). A base that is keyed, or PUBLISHED without associations, is the
+ * caller's mistake: TEMPFAIL. *v shares base's octets and may be base. Never fails. */
 void kbv_judge_keyed(const struct kbv_verdict *base, const struct kbv_subject *subject,
                      const struct kbv_policy *p, int64_t now, struct kbv_verdict *v);
 
