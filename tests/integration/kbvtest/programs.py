@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where things are: the tree, and the programs that the build made."""
+
+import json
+import os
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[3]
+BUILD = Path(os.environ.get("KBV_BUILD_DIR", TREE)).absolute()
+WORLD = TREE / "tests/world/run"
+
+UNBOUND = BUILD / "unbound/unbound"
+CHECKCONF = BUILD / "unbound/unbound-checkconf"
+CONTROL = BUILD / "unbound/unbound-control"
+KBV = BUILD / "cli/kbv"
+
+
+def missing(*programs):
+    """What of the programs is not built, as a sentence; empty if everything is there."""
+    absent = [str(program) for program in programs if not os.access(program, os.X_OK)]
+    return f"not built: {' '.join(absent)} (KBV_BUILD_DIR={BUILD})" if absent else ""
+
+
+def world():
+    """The description of the world that this process runs in."""
+    return json.loads(Path(os.environ["KBV_WORLD_JSON"]).read_text())

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Authorities that die and come back, and a resolver that reloads. quick.example has a TTL of 20 s
+here, on a server of its own."""
+
+import subprocess
+import time
+
+from kbvtest import programs, spec, tap, verdicts
+from kbvtest.clients import RRTYPE, dig
+from kbvtest.tap import same, within
+from kbvworld.resolver import Resolver
+
+OWNER = "_443._tcp.js.quick.example."
+BUDGET_S = 5  # LoRaWAN's first join-accept window, and ChirpStack's patience
+RECOVERY_S = 20
+
+
+def ctl(verb, *servers):
+    subprocess.run([str(programs.TREE / "tests/world/ctl"), verb, *servers], check=True)
+
+
+def control(resolver, *words):
+    done = subprocess.run([str(programs.CONTROL), "-c", str(resolver.conf), *words], check=False,
+                          capture_output=True, text=True)
+    same(f"exit status of unbound-control {words}: {done.stdout}{done.stderr}", done.returncode, 0)
+    return done.stdout
+
+
+def one(name=OWNER, rrtype=RRTYPE, option=None, **how):
+    """The one verdict of a name, from the option if one was asked for."""
+    reply = dig(name, rrtype, option, **how)
+    if option is not None:
+        return verdicts.decode(reply.option)
+    found = [verdicts.decode(octets) for octets in reply.verdicts]
+    same("number of verdicts", len(found), 1)
+    return found[0]
+
+
+def wait_for(status, seconds, name=OWNER):
+    """Asks until the status is this one; how long that took."""
+    start = time.monotonic()
+    while True:
+        found = one(name, patience_s=30)["status"]
+        if found == status:
+            return time.monotonic() - start
+        assert time.monotonic() - start < seconds, f"still {found} after {seconds} s"
+        time.sleep(0.3)
+
+
+def dies_and_comes_back(described, world):
+    """What is known stays until its T, though a prefetch fails; then TEMPFAIL; then all is well."""
+    digest = world.certs["js-v"]["spki-sha256"]
+    request = spec.request("spki-sha256", digest)
+    with Resolver(described, programs.UNBOUND, extra=["server:", "    prefetch: yes"]):
+        joineui = world.cases["joineui-b"]["name"]
+        one(joineui)
+        good = one()
+        same("status", good["status"], "PUBLISHED")
+        end = verdicts.epoch(good["not_after"])
+        within("life", verdicts.life(good), 10, 20)
+        ctl("stop", "op-b")
+        try:
+            while time.time() < end:
+                again = one()
+                # At the very end the last question may come after T.
+                if time.time() < end:
+                    same("verdict during the outage", again, good)
+                    same("keyed", one(option=request)["status"], "BOUND")
+                    same("keyed, TLSA", one(rrtype="TLSA", option=request)["status"], "BOUND")
+                time.sleep(0.3)
+            time.sleep(1.1)
+            start = time.monotonic()
+            failed = one()
+            within("seconds to TEMPFAIL", time.monotonic() - start, 0, BUDGET_S)
+            same("status", failed["status"], "TEMPFAIL")
+            same("keyed", one(option=request)["status"], "TEMPFAIL")
+            same("keyed, TLSA", one(rrtype="TLSA", option=request)["status"], "TEMPFAIL")
+            same("in the name",
+                 one(spec.digest_name("spki-sha256", digest, OWNER))["status"], "TEMPFAIL")
+            same("a verdict with a longer life", one(joineui)["status"], "PUBLISHED")
+        finally:
+            ctl("start", "op-b")
+        wait_for("PUBLISHED", RECOVERY_S)
+        same("keyed", one(option=request)["status"], "BOUND")
+
+
+def silent_authority(described, _):
+    """One that takes questions and does not answer costs no more than the budget either."""
+    with Resolver(described, programs.UNBOUND):
+        one("_443._tcp.js1.op-b.example.")  # its round-trip time is known
+        ctl("pause", "op-b")
+        try:
+            start = time.monotonic()
+            same("status", one()["status"], "TEMPFAIL")
+            within("seconds to TEMPFAIL", time.monotonic() - start, 0, BUDGET_S)
+        finally:
+            ctl("resume", "op-b")
+        wait_for("PUBLISHED", RECOVERY_S)
+
+
+def one_of_two(described, world):
+    """With one of two authorities gone nothing is lost."""
+    with Resolver(described, programs.UNBOUND):
+        ctl("stop", "registry-a", "variants-b")
+        try:
+            for name in ("joineui-a", "rollover", "unregistered", "netid-a"):
+                case = world.cases[name]
+                found = {verdicts.decode(octets)["status"] for octets in
+                         dig(case["name"], patience_s=30).verdicts}
+                same(f"statuses of {name}", found, {row["status"] for row in case["expect"]})
+        finally:
+            ctl("start", "registry-a", "variants-b")
+
+
+def root_gone(described, world):
+    """With nothing in reach a cold question is TEMPFAIL, and never an absence."""
+    every = [name for name, server in described["servers"].items()
+             if server["kind"] in ("nsd", "knot")]
+    with Resolver(described, programs.UNBOUND):
+        ctl("stop", *every)
+        try:
+            for name in ("joineui-a", "unregistered", "literal-server", "deveui"):
+                if name in world.cases:
+                    same(f"status of {name}",
+                         one(world.cases[name]["name"], patience_s=30)["status"], "TEMPFAIL")
+        finally:
+            ctl("start", *every)
+        wait_for("PUBLISHED", 40, world.cases["joineui-b"]["name"])
+
+
+def reload_keeps_working(described, world):
+    name = world.cases["joineui-a"]["name"]
+    request = spec.request("spki-sha256", world.certs["js1.next"]["spki-sha256"])
+    with Resolver(described, programs.UNBOUND, extra=["server:", "    num-threads: 2"]) as resolver:
+        for _ in range(5):
+            same("status", one(name, option=request)["status"], "BOUND")
+            control(resolver, "reload")
+            wait_until_up(resolver)
+        same("status", one(name, option=request)["status"], "BOUND")
+        control(resolver, "reload_keep_cache")
+        wait_until_up(resolver)
+        same("status", one(name, option=request)["status"], "BOUND")
+        assert resolver.process.poll() is None, "the daemon has ended"
+
+
+def wait_until_up(resolver):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            resolver.ask("localhost.", "A", timeout=0.5)
+            return
+        except OSError:
+            time.sleep(0.05)
+    assert False, "no answer after the reload"
+
+
+def change(resolver, *lines):
+    with open(resolver.conf, "a", encoding="ascii") as conf:
+        conf.write("\n".join(lines) + "\n")
+
+
+def reload_takes_options(described, world):
+    """Options that changed hold after the reload, for verdicts that were cached before too."""
+    name = world.cases["joineui-b"]["name"]
+    with Resolver(described, programs.UNBOUND) as resolver:
+        within("life", verdicts.life(one(name)), 8, 3600)
+        change(resolver, "kbv:", "    kbv-max-ttl: 7", "    kbv-rrtype: 65301")
+        control(resolver, "reload")
+        wait_until_up(resolver)
+        reply = dig(name, "TYPE65301")
+        found = [verdicts.decode(record.octets) for record in reply.records("TYPE65301")]
+        same("statuses", [row["status"] for row in found], ["PUBLISHED"])
+        same("life", verdicts.life(found[0]), 7)
+        same("records of the old type", dig(name, RRTYPE).records(RRTYPE), [])
+
+
+def fast_reload(described, world):
+    """The same with the reload that does not stop the threads (Unbound 1.23 and newer)."""
+    name = world.cases["joineui-b"]["name"]
+    with Resolver(described, programs.UNBOUND, extra=["server:", "    num-threads: 2"]) as resolver:
+        before = one(name)
+        control(resolver, "fast_reload")
+        after = one(name)
+        same("statuses", (before["status"], after["status"]), ("PUBLISHED", "PUBLISHED"))
+        for _ in range(3):
+            control(resolver, "fast_reload")
+            same("status", one(world.cases["netid-a"]["name"])["status"], "PUBLISHED")
+        assert resolver.process.poll() is None, "the daemon has ended"
+
+
+def main():
+    suite = tap.Suite("outage")
+    described = programs.world()
+    world = verdicts.World(described)
+    tests = [
+        ("an authority dies: good verdicts stay, TEMPFAIL comes in time, recovery by itself",
+         dies_and_comes_back),
+        ("a silent authority: TEMPFAIL in time, recovery by itself", silent_authority),
+        ("one of two authorities dies: nothing is lost", one_of_two),
+        ("no authority in reach: TEMPFAIL, recovery by itself", root_gone),
+        ("verdicts after unbound-control reload", reload_keeps_working),
+        ("changed options after unbound-control reload", reload_takes_options)]
+    usage = subprocess.run([str(programs.CONTROL), "-h"], check=False, capture_output=True,
+                           text=True)
+    if "fast_reload" in usage.stdout + usage.stderr:
+        tests.append(("verdicts after unbound-control fast_reload", fast_reload))
+    for name, function in tests:
+        suite.test(name, function, described, world)
+    suite.finish()
+
+
+main()
