@@ -256,11 +256,12 @@ def _read_case(case_id, row, world, origin):
             "expect": expect, "keys": keys, "proof": proof}
 
 
-def load(overrides=None, now=None):
-    """The world as described. `overrides`: {zone without its final dot: {field: value}}."""
+def load(overrides=None, now=None, text=None):
+    """The world as described. `overrides`: {zone without its final dot: {field: value}}; `text`:
+    another description than world.toml."""
     now = int(now or time.time())
     overrides = overrides or {}
-    raw = tomllib.loads(FILE.read_text())
+    raw = tomllib.loads(text or FILE.read_text())
     servers = _read_servers(raw["server"])
     zones = _read_zones(raw["zone"], servers, raw["ttl"], now, overrides)
     unknown = set(overrides) - {name.rstrip(".") for name in zones}

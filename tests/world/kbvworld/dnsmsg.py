@@ -105,7 +105,7 @@ def _receive(sock, length):
     return data
 
 
-def ask(server, name, rrtype, port=53, timeout=2.0, tcp=False, **how):
+def ask(server, name, rrtype, port=53, timeout=2.0, tcp=False, retry_tcp=True, **how):
     """One question, over TCP if asked or truncated. OSError if there is no answer in time."""
     query = encode_query(name, rrtype, **how)
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
@@ -119,6 +119,6 @@ def ask(server, name, rrtype, port=53, timeout=2.0, tcp=False, **how):
             sock.send(query)
             reply = sock.recv(65535)
     answer = decode(reply)
-    if answer.tc and not tcp:
-        return ask(server, name, rrtype, port, timeout, True, **how)
+    if answer.tc and not tcp and retry_tcp:
+        return ask(server, name, rrtype, port, timeout, tcp=True, **how)
     return answer

@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
@@ -23,10 +24,13 @@ def _call(what, *arguments):
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def enter():
-    """Moves this process to new namespaces; its next child is the first in the PID namespace."""
+def enter(user_namespace=False):
+    """Moves this process to new namespaces; its next child is the first in the PID namespace.
+
+    A user namespace is made too where this is not root, or on demand.
+    """
     uid, gid = os.geteuid(), os.getegid()
-    user = CLONE_NEWUSER if uid != 0 else 0
+    user = CLONE_NEWUSER if uid != 0 or user_namespace else 0
     _call("unshare", CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | user)
     if user:
         Path("/proc/self/setgroups").write_text("deny")
@@ -38,12 +42,25 @@ def die_with_parent():
     _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def _mount(resolv_conf):
+    """Gives the process tree its own /proc and resolv.conf.
+
+    Not in a chroot: its root is no mount point, so mounts could not be kept from the outside. There
+    /proc shows outer process numbers and resolv.conf is the outer one; the network is still ours.
+    """
+    private = subprocess.run(["mount", "--make-rprivate", "/"], stderr=subprocess.PIPE, text=True)
+    if private.returncode != 0:
+        print(f"run: no mounts of our own here: {private.stderr.strip()}", file=sys.stderr)
+        return
+    subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
+    outer = Path("/etc/resolv.conf")
+    if outer.exists():
+        subprocess.run(["mount", "--bind", str(resolv_conf), str(outer.resolve())], check=True)
+
+
 def prepare(addresses, resolv_conf):
     """Run by the first process inside: its own /proc, loopback, every address of the world."""
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
-    subprocess.run(["mount", "--bind", str(resolv_conf), str(Path("/etc/resolv.conf").resolve())],
-                   check=True)
+    _mount(resolv_conf)
     # Where IPv6 is off by default (containers), turn it on for this namespace.
     for name in ("all", "default", "lo"):
         Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("0")
