@@ -38,12 +38,18 @@ START_TEST(vectors_are_accepted_or_refused)
 }
 END_TEST
 
+/* The octet after i to be tried: all at both ends, every 61st in the long middle of a chain. */
+static size_t after(size_t i, size_t len)
+{
+    return i < 150 || i + 211 > len ? i + 1 : i + 61;
+}
+
 START_TEST(every_truncation_is_refused)
 {
     for (size_t i = 0; i < vectors.n; i++) {
         const struct vector *v = &vectors.v[i];
 
-        for (size_t len = 0; v->accept && len < v->len; len++) {
+        for (size_t len = 0; v->accept && len < v->len; len = after(len, v->len)) {
             struct kbv_request r;
             uint8_t *cut = malloc(len ? len : 1);
 
@@ -62,7 +68,8 @@ START_TEST(every_flipped_bit_is_refused_or_kept)
     for (size_t i = 0; i < vectors.n; i++) {
         const struct vector *v = &vectors.v[i];
 
-        for (size_t bit = 0; v->accept && bit < 8 * v->len; bit++) {
+        for (size_t bit = 0; v->accept && bit < 8 * v->len;
+             bit = bit % 8 < 7 ? bit + 1 : 8 * after(bit / 8, v->len)) {
             struct kbv_request r;
             uint8_t again[20000];
             size_t len;
