@@ -28,10 +28,11 @@ struct kbv_srv {
     size_t target_len;
 };
 
-/* Reads one NAPTR RDATA. Never fails: what cannot be used has use DROP. Services are compared whatever the case. */
+/* Reads one NAPTR RDATA. Never fails: what cannot be used has use DROP, and nothing else set.
+ * Services are compared as a whole, whatever the case. name is set with SRV, HOST, URI and NEXT. */
 void kbv_naptr_read(struct kbv_slice rdata, struct kbv_naptr *out);
 
-/* Reads one SRV RDATA; KBV_ERR_FORMAT if malformed (port 0 included). */
+/* Reads one SRV RDATA; KBV_ERR_FORMAT if malformed, port 0 included unless the target is ".". */
 enum kbv_err kbv_srv_read(struct kbv_slice rdata, struct kbv_srv *out);
 
 #endif
