@@ -81,35 +81,52 @@ static struct kbv_verdict limited(const struct kbv_verdict *v, const struct kbv_
     return l;
 }
 
+/* One piece of memory, laid out as packed_rrset.h says: the cache copies it as such. */
+static struct packed_rrset_data *make_data(struct regional *region, const struct rdatas *r,
+                                           time_t ttl)
+{
+    size_t size = sizeof(struct packed_rrset_data) +
+                  r->n * (sizeof(size_t) + sizeof(uint8_t *) + sizeof(time_t));
+    struct packed_rrset_data *d;
+
+    for (size_t i = 0; i < r->n; i++)
+        size += r->len[i];
+    d = regional_alloc_zero(region, size);
+    if (!d)
+        return NULL;
+    d->ttl = ttl;
+    d->count = r->n;
+    d->rr_len = (size_t *)(d + 1);
+    memcpy(d->rr_len, r->len, r->n * sizeof(*r->len));
+    packed_rrset_ptr_fixup(d);
+    for (size_t i = 0; i < r->n; i++) {
+        memcpy(d->rr_data[i], r->rr[i], r->len[i]);
+        d->rr_ttl[i] = ttl;
+    }
+    /* Insecure, so that AD stays 0; of the highest trust, so that nothing takes its place. */
+    d->security = sec_status_insecure;
+    d->trust = rrset_trust_ultimate;
+    return d;
+}
+
 static struct ub_packed_rrset_key *make_rrset(struct module_qstate *qstate, uint16_t type,
                                               const struct rdatas *r, time_t ttl)
 {
     struct regional *region = qstate->region;
     struct ub_packed_rrset_key *key = regional_alloc_zero(region, sizeof(*key));
-    struct packed_rrset_data *d = regional_alloc_zero(region, sizeof(*d));
 
-    if (!key || !d)
+    if (!key)
         return NULL;
     key->entry.key = key;
-    key->entry.data = d;
+    key->entry.data = make_data(region, r, ttl);
     key->rk.dname = regional_alloc_init(region, qstate->qinfo.qname, qstate->qinfo.qname_len);
+    if (!key->entry.data || !key->rk.dname)
+        return NULL;
     key->rk.dname_len = qstate->qinfo.qname_len;
     key->rk.flags = KBV_RRSET_FLAG;
     key->rk.type = htons(type);
     key->rk.rrset_class = htons(LDNS_RR_CLASS_IN);
     key->entry.hash = rrset_key_hash(&key->rk);
-    d->ttl = ttl;
-    d->count = r->n;
-    /* Insecure, so that AD stays 0; of the highest trust, so that nothing takes its place. */
-    d->security = sec_status_insecure;
-    d->trust = rrset_trust_ultimate;
-    d->rr_len = regional_alloc_init(region, r->len, r->n * sizeof(*r->len));
-    d->rr_data = regional_alloc_init(region, r->rr, r->n * sizeof(*r->rr));
-    d->rr_ttl = regional_alloc(region, r->n * sizeof(*d->rr_ttl));
-    if (!key->rk.dname || !d->rr_len || !d->rr_data || !d->rr_ttl)
-        return NULL;
-    for (size_t i = 0; i < r->n; i++)
-        d->rr_ttl[i] = ttl;
     return key;
 }
 
