@@ -133,7 +133,7 @@ static bool number_parse(const char *text, size_t len, uint64_t max, uint64_t *o
         if (text[i] < '0' || text[i] > '9')
             return false;
         uint64_t digit = (uint64_t)(text[i] - '0');
-        if (n > (max - digit) / 10)
+        if (digit > max || n > (max - digit) / 10)
             return false;
         n = n * 10 + digit;
     }
