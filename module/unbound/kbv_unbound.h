@@ -20,6 +20,9 @@ struct reply_info;
  * pointers knows what stands in it. */
 struct module_func_block *kbv_get_funcblock(void);
 
+/* kbvmod.c: the timer of a verdict in progress; arg is its struct module_qstate. */
+void kbv_deadline_cb(void *arg);
+
 /* option.c: true if fptr is the callback that the module registers for that type. */
 int kbv_reply_callback_known(inplace_cb_reply_func_type *fptr, enum inplace_cb_list_type type);
 

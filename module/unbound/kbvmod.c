@@ -13,6 +13,7 @@
 #include "util/log.h"
 #include "util/module.h"
 #include "util/net_help.h"
+#include "util/netevent.h"
 #include "util/regional.h"
 
 #include "kbv_unbound.h"
@@ -39,6 +40,16 @@ void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
     }
 }
 
+/* Unbound drops a reply that is older than discard-timeout, so a verdict must be ready before: what
+ * did not arrive by then counts as a time-out. Those who wait for a join give up after 5 s. */
+static int deadline_ms(const struct config_file *cfg)
+{
+    static const int longest_ms = 4500;
+    int ms = cfg->discard_timeout / 10 * 9;
+
+    return ms > 0 && ms < longest_ms ? ms : longest_ms;
+}
+
 static int kbv_init(struct module_env *env, int id)
 {
     struct kbv_module *m = calloc(1, sizeof(*m));
@@ -53,6 +64,7 @@ static int kbv_init(struct module_env *env, int id)
     }
     m->bogus_ttl = env->cfg->bogus_ttl < 0 ? 0 : (uint32_t)env->cfg->bogus_ttl;
     m->serve_original_ttl = env->cfg->serve_original_ttl;
+    m->deadline_ms = deadline_ms(env->cfg);
     m->added_from_cache = env->cfg->min_ttl > 0 || m->serve_original_ttl;
     atomic_init(&m->pending, 0);
     env->modinfo[id] = m;
@@ -75,6 +87,31 @@ static void kbv_deinit(struct module_env *env, int id)
     kbv_options_delete(m->opts);
     free(m);
     env->modinfo[id] = NULL;
+}
+
+void kbv_deadline_cb(void *arg)
+{
+    struct module_qstate *qstate = arg;
+    struct kbv_qstate *k = qstate->minfo[qstate->curmod];
+
+    verbose(VERB_ALGO, "kbv: a verdict is late, not waiting any longer");
+    k->late = true;
+    mesh_run(qstate->env->mesh, qstate->mesh_info, module_event_pass, NULL);
+}
+
+/* Without a timer Unbound's own limits end the wait. */
+static void set_deadline(struct module_qstate *qstate, const struct kbv_module *m,
+                         struct kbv_qstate *k)
+{
+    struct timeval tv = {m->deadline_ms / 1000, m->deadline_ms % 1000 * 1000};
+
+    if (k->deadline)
+        return;
+    k->deadline = comm_timer_create(qstate->env->worker_base, kbv_deadline_cb, qstate);
+    if (k->deadline)
+        comm_timer_set(k->deadline, &tv);
+    else
+        log_err("kbv: out of memory for a timer");
 }
 
 /* Ends the query: the answer is in return_msg, or there was no memory for one. */
@@ -144,7 +181,8 @@ static void conclude_lookup(struct module_qstate *qstate, const struct kbv_modul
         kbv_judge_base(&e[i], &p, (int64_t)*qstate->env->now, assoc, KBV_ASSOCIATIONS_MAX, names,
                        &v[i]);
     }
-    finish(qstate, id, ok && kbv_reply_verdicts(qstate, k, v, n, true));
+    /* What was late goes on arriving: the next one who asks may have it. */
+    finish(qstate, id, ok && kbv_reply_verdicts(qstate, k, v, n, !k->late));
 }
 
 /* The verdicts of the name itself are there, or will not come: derive. */
@@ -182,7 +220,10 @@ static void advance(struct module_qstate *qstate, const struct kbv_module *m, in
         conclude_base(qstate, m, id, k);
         return;
     }
-    kbv_subquery_start(qstate, k);
+    if (k->late)
+        kbv_subquery_abandon(qstate, k);
+    else
+        kbv_subquery_start(qstate, k);
     if (kbv_lookup_done(k->lookup)) {
         conclude_lookup(qstate, m, id, k);
         return;
@@ -193,6 +234,7 @@ static void advance(struct module_qstate *qstate, const struct kbv_module *m, in
         answer_without_lookup(qstate, m, id, k, KBV_FOUND_FAILURE, "discovery stopped");
         return;
     }
+    set_deadline(qstate, m, k);
     qstate->ext_state[id] = module_wait_subquery;
 }
 
@@ -307,6 +349,7 @@ static void kbv_clear(struct module_qstate *qstate, int id)
         struct kbv_module *m = qstate->env->modinfo[id];
         atomic_fetch_sub(&m->pending, 1);
     }
+    comm_timer_delete(k->deadline);
     qstate->minfo[id] = NULL;
 }
 

@@ -15,6 +15,7 @@
 #include "../core/options.h"
 #include "../core/question.h"
 
+struct comm_timer;
 struct config_file;
 struct dns_msg;
 struct module_env;
@@ -29,6 +30,7 @@ struct kbv_module {
     uint32_t bogus_ttl;      /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
     bool added_from_cache;   /* a copied RRset does not tell its age, see subquery.c */
     bool serve_original_ttl;
+    int deadline_ms;         /* a verdict in progress waits for records no longer */
     atomic_uint pending;     /* verdicts in progress */
 };
 
@@ -45,6 +47,8 @@ struct kbv_qstate {
     struct kbv_waiting *waiting;            /* sub-queries under way, newest first */
     const struct ub_packed_rrset_key *base; /* with KBV_PHASE_BASE: the verdicts, NULL none */
     bool counted;                           /* in kbv_module.pending */
+    struct comm_timer *deadline;            /* NULL until something is waited for */
+    bool late;                              /* it is over */
 };
 
 /* kbvmod.c */
@@ -57,6 +61,8 @@ void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
 struct kbv_mem kbv_region_mem(struct regional *region);
 /* Starts every sub-query that the lookup wants now. */
 void kbv_subquery_start(struct module_qstate *qstate, struct kbv_qstate *k);
+/* Gives up what is under way and what the lookup would still ask: none of it arrived. */
+void kbv_subquery_abandon(struct module_qstate *qstate, struct kbv_qstate *k);
 /* Starts the one for the verdicts of k->q.name; false: not possible. */
 bool kbv_subquery_start_base(struct module_qstate *qstate, struct kbv_qstate *k);
 /* Brings the answer of a finished sub-query home. */

@@ -59,9 +59,11 @@ static bool attach(struct module_qstate *qstate, uint8_t *name, size_t len, uint
     return true;
 }
 
+/* A zeroed answer is one that did not arrive. */
+static const struct kbv_answer none = {.ede = KBV_EDE_NONE};
+
 void kbv_subquery_start(struct module_qstate *qstate, struct kbv_qstate *k)
 {
-    static const struct kbv_answer none;
     int64_t now = (int64_t)*qstate->env->now;
     struct kbv_ask ask;
 
@@ -77,6 +79,20 @@ void kbv_subquery_start(struct module_qstate *qstate, struct kbv_qstate *k)
         }
         kbv_lookup_answer(k->lookup, ask.id, &none, now);
     }
+}
+
+void kbv_subquery_abandon(struct module_qstate *qstate, struct kbv_qstate *k)
+{
+    int64_t now = (int64_t)*qstate->env->now;
+    struct kbv_ask ask;
+
+    for (struct kbv_waiting *w = k->waiting; w; w = w->next) {
+        if (!w->home)
+            kbv_lookup_answer(k->lookup, w->ask.id, &none, now);
+        w->home = true;
+    }
+    while (kbv_lookup_next(k->lookup, &ask))
+        kbv_lookup_answer(k->lookup, ask.id, &none, now);
 }
 
 bool kbv_subquery_start_base(struct module_qstate *qstate, struct kbv_qstate *k)
@@ -101,6 +117,15 @@ static enum kbv_security security_of(enum sec_status s)
         break;
     }
     return KBV_SEC_BOGUS;
+}
+
+/* An RRset of a message. Of an insecure message the validator labels no more than it looked at. */
+static enum kbv_security security_in(enum sec_status rrset, enum sec_status message)
+{
+    if (rrset == sec_status_unchecked &&
+        (message == sec_status_insecure || message == sec_status_indeterminate))
+        return security_of(message);
+    return security_of(rrset);
 }
 
 /* When the TTL of a copied RRset began to run: copies lose it, so ask the
@@ -131,7 +156,7 @@ static struct kbv_slice rdata_slice(const struct packed_rrset_data *d, size_t i)
 }
 
 static bool rrset_view(struct module_env *env, const struct kbv_module *m,
-                       struct ub_packed_rrset_key *key, int64_t ttl_base,
+                       struct ub_packed_rrset_key *key, enum sec_status message, int64_t ttl_base,
                        struct regional *region, bool copy, struct kbv_rrset *out)
 {
     struct packed_rrset_data *d;
@@ -148,7 +173,7 @@ static bool rrset_view(struct module_env *env, const struct kbv_module *m,
     *out = (struct kbv_rrset){
         .owner = {key->rk.dname, key->rk.dname_len},
         .type = ntohs(key->rk.type),
-        .security = security_of(d->security),
+        .security = security_in(d->security, message),
         .rr = rr,
         .n_rr = d->count,
         .sig = rr + d->count,
@@ -199,7 +224,8 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
     if (!sets)
         return false;
     for (size_t i = 0; i < rep->an_numrrsets; i++, n++)
-        if (!rrset_view(env, m, rep->rrsets[i], ttl_base, region, copy, &sets[n]))
+        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy,
+                        &sets[n]))
             return false;
     a.answer = sets;
     a.n_answer = n;
@@ -207,7 +233,8 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
     for (size_t i = rep->an_numrrsets; i < rep->an_numrrsets + rep->ns_numrrsets; i++) {
         if (!is_denial_type(ntohs(rep->rrsets[i]->rk.type)))
             continue;
-        if (!rrset_view(env, m, rep->rrsets[i], ttl_base, region, copy, &sets[n]))
+        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy,
+                        &sets[n]))
             return false;
         n++;
     }
@@ -223,13 +250,12 @@ static void bring_home(struct module_qstate *sub, struct module_qstate *super,
     const struct kbv_module *m = kbv_module_of(super->env);
     struct reply_info *rep = sub->return_msg ? sub->return_msg->rep : NULL;
 
-    /* A zeroed answer did not arrive. */
-    *a = (struct kbv_answer){.ede = KBV_EDE_NONE};
+    *a = none;
     if (sub->return_rcode != LDNS_RCODE_NOERROR && (!rep || rep->security != sec_status_bogus))
         return;
     if (!m || !kbv_answer_view(super->env, m, rep, 0, (int64_t)*super->env->now, super->region,
                                true, a)) {
-        *a = (struct kbv_answer){.ede = KBV_EDE_NONE};
+        *a = none;
         return;
     }
     /* A policy zone wrote this answer: the operator's word, not the zone's. */
