@@ -164,7 +164,7 @@ static enum kbv_err bytes_in_range(const struct kbv_option *row, const char *val
 {
     size_t len = strlen(value);
     unsigned shift = 0;
-    uint64_t n;
+    uint64_t n = 0;
 
     if (len > 0) {
         switch (value[len - 1]) {
@@ -392,7 +392,7 @@ static enum kbv_err set_row(struct kbv_options *o, const struct kbv_option *row,
                             struct message *m)
 {
     char *field = (char *)o + row->offset;
-    uint64_t n;
+    uint64_t n = 0;
     enum kbv_err err;
 
     switch (row->type) {
