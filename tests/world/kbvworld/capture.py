@@ -24,7 +24,8 @@ OUTGOING = ("192.0.2.54", "2001:db8::54")  # the resolver asks from here
 MARK_PORT = 9
 
 _GLOBAL_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
-_SO_ATTACH_FILTER, _PACKET_STATISTICS, _PACKET_OUTGOING = 26, 6, 4
+_SO_ATTACH_FILTER, _SO_RCVBUFFORCE, _SOL_PACKET = 26, 33, 263
+_PACKET_STATISTICS, _PACKET_OUTGOING = 6, 4
 _ETH_IPV4, _ETH_IPV6 = 0x0800, 0x86DD
 
 
@@ -66,7 +67,10 @@ def record(path):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as sock, \
             open(path, "wb", buffering=0) as out:
         _attach(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 25)
+        except PermissionError:  # in a user namespace: as much as the system grants
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 25)
         sock.bind(("lo", 0))
         out.write(_GLOBAL_HEADER)
         lost = 0
@@ -77,7 +81,7 @@ def record(path):
             now = time.time_ns()
             out.write(struct.pack("<IIII", now // 10**9, now % 10**9 // 1000, len(packet),
                                   len(packet)) + packet)
-            lost += struct.unpack("II", sock.getsockopt(263, _PACKET_STATISTICS, 8))[1]
+            lost += struct.unpack("II", sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
             if lost:
                 Path(f"{path}.lost").write_text(f"{lost}\n")
 

@@ -50,7 +50,7 @@ def _mount(resolv_conf):
     """
     private = subprocess.run(["mount", "--make-rprivate", "/"], stderr=subprocess.PIPE, text=True)
     if private.returncode != 0:
-        print(f"run: no mounts of our own here: {private.stderr.strip()}", file=sys.stderr)
+        print(f"run: no mounts of our own here: {private.stderr.splitlines()[0]}", file=sys.stderr)
         return
     subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
     outer = Path("/etc/resolv.conf")

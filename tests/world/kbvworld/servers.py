@@ -114,6 +114,11 @@ def pause(server, run_dir, resume=False):
     if number is None:
         raise ProcessLookupError(f"{server['name']} does not run")
     os.killpg(number, signal.SIGCONT if resume else signal.SIGSTOP)
+    while not resume:  # until it has taken effect
+        try:
+            dnsmsg.ask(server["addresses"][0], server["zones"][0], "SOA", timeout=0.2, rd=False)
+        except TimeoutError:
+            return
 
 
 def _answers(address, zone, expected):
