@@ -438,6 +438,46 @@ START_TEST(nothing_to_answer_is_an_error)
 }
 END_TEST
 
+/* docs/man/kbv.conf.5, whole, in storage of its own. */
+static char *manual(void)
+{
+    static char text[65536];
+    const char *srcdir = getenv("srcdir");
+    char path[1024];
+    FILE *f;
+    size_t n;
+
+    snprintf(path, sizeof(path), "%s/docs/man/kbv.conf.5", srcdir != NULL ? srcdir : ".");
+    f = fopen(path, "r");
+    ck_assert_msg(f != NULL, "cannot open %s", path);
+    n = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    return text;
+}
+
+START_TEST(the_manual_has_every_option_with_its_default)
+{
+    const char *text = manual();
+    const struct kbv_option *row;
+
+    for (size_t i = 0; (row = kbv_option_row(i)) != NULL; i++) {
+        char item[128], initial[128];
+        const char *found, *next, *said;
+
+        snprintf(item, sizeof(item), "\n.It Ic %s :", row->name);
+        snprintf(initial, sizeof(initial), "\nDefault: %s.\n",
+                 row->initial != NULL ? row->initial : "none");
+        found = strstr(text, item);
+        ck_assert_msg(found != NULL, "%s is missing", row->name);
+        next = strstr(found + 1, "\n.It Ic ");
+        said = strstr(found, initial);
+        ck_assert_msg(said != NULL && (next == NULL || said < next), "%s: no %s", row->name,
+                      initial);
+    }
+}
+END_TEST
+
 START_TEST(deleting_nothing_is_allowed)
 {
     kbv_options_delete(NULL);
@@ -466,6 +506,7 @@ int main(void)
     tcase_add_test(tc, require_secure_takes_many_and_the_root);
     tcase_add_loop_test(tc, the_longest_suffix_wins, 0, ROWS(lookups));
     tcase_add_test(tc, nothing_to_answer_is_an_error);
+    tcase_add_test(tc, the_manual_has_every_option_with_its_default);
     tcase_add_test(tc, deleting_nothing_is_allowed);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
