@@ -98,15 +98,15 @@ static bool is_number(struct kbv_slice s)
 static bool is_host(struct kbv_slice host)
 {
     struct kbv_slice label;
-    bool dot = true;
+    bool dot;
 
     if (host.len != 0 && host.p[host.len - 1] == '.')
         host.len--;
-    while (dot) {
+    do {
         label = take_until(&host, '.', &dot);
         if (!is_host_label(label))
             return false;
-    }
+    } while (dot);
     return !is_number(label);
 }
 
