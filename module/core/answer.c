@@ -241,9 +241,11 @@ static struct fault follow(const struct kbv_answer *a, uint16_t type, int64_t no
         if (out->rrset)
             return NO_FAULT;
         fault = follow_one(a, out->end, now, t, &next);
-        if (fault.what || !next.p)
-            return fault;
+        if (!fault.what && !next.p)
+            return NO_FAULT;
         seen[out->hops++] = out->end;
+        if (fault.what)
+            return fault;
         for (unsigned i = 0; i < out->hops; i++)
             if (same(seen[i], next))
                 return (struct fault){KBV_OUTCOME_LIMIT, "alias loop"};

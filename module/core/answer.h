@@ -31,7 +31,7 @@ struct kbv_step {
 struct kbv_reading {
     struct kbv_step all;     /* the aliases and what they lead to */
     struct kbv_step aliases; /* the aliases alone; RECORDS if nothing is against them, or none */
-    unsigned hops;           /* aliases followed; a DNAME with its CNAME is one */
+    unsigned hops;           /* aliases met; a DNAME with its CNAME is one */
     bool nxdomain;
     struct kbv_slice end;          /* the name they lead to, any case; points into the answer */
     const struct kbv_rrset *rrset; /* what stands there; NULL: nothing of the type asked */

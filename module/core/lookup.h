@@ -12,9 +12,11 @@
  *   }
  *   evidence = kbv_lookup_evidence(l, &n);
  *
- * Memory comes from mem alone and lives as long as the caller's region; an
- * answer given must live as long. Asks are unique by name and type: the same
- * (name, type) is asked once and serves every path that needs it.
+ * Memory comes from mem alone and lives as long as the caller's region; what an
+ * answer points to must live as long. Asks are unique by name and type: the
+ * same (name, type) is asked once and serves every path that needs it. However
+ * a zone is made, a lookup asks at most 52 times, and a verdict rests on at most
+ * KBV_MAX_ASKS of them.
  */
 #ifndef KBV_CORE_LOOKUP_H
 #define KBV_CORE_LOOKUP_H

@@ -258,13 +258,12 @@ static enum kbv_path_state on_naptr(struct kbv_lookup *l, struct kbv_path *p,
  * neither. */
 static bool tells_nothing(const struct kbv_reading *r)
 {
-    return r->aliases.outcome == KBV_OUTCOME_FAILED ||
-           (r->aliases.outcome == KBV_OUTCOME_UNPROVEN && r->aliases.security == KBV_SEC_BOGUS);
+    return r->hops == 0 && r->aliases.outcome != KBV_OUTCOME_RECORDS;
 }
 
-static bool shows_host(const struct kbv_reading *r)
+static bool shows_host(const struct kbv_sub *a)
 {
-    return !tells_nothing(r) && (r->rrset || r->hops);
+    return a->answered && !tells_nothing(&a->reading) && (a->reading.rrset || a->reading.hops);
 }
 
 static enum kbv_path_state on_fallback(struct kbv_lookup *l, struct kbv_path *p,
@@ -272,7 +271,8 @@ static enum kbv_path_state on_fallback(struct kbv_lookup *l, struct kbv_path *p,
 {
     const struct kbv_step *a = &p->a->reading.all, *aaaa = &p->aaaa->reading.all;
 
-    if (shows_host(&event->reading)) {
+    (void)event;
+    if (shows_host(p->a) || shows_host(p->aaaa)) {
         await(p, NULL, NULL);
         host_found(l, p, &p->rank, p->name, p->name_len);
         return KBV_PATH_SPLIT;
