@@ -290,7 +290,7 @@ static void read_nothing(struct kbv_reading *out, struct kbv_step step)
 void kbv_answer_read(const struct kbv_answer *a, struct kbv_slice name, uint16_t type, int64_t now,
                      struct kbv_reading *out)
 {
-    struct tally t = {.security = a->security, .life_end = INT64_MAX};
+    struct tally t = {.security = a->security, .life_end = INT64_MAX}, aliases;
     const struct tally nothing = {.security = KBV_SEC_SECURE, .life_end = INT64_MAX};
     struct fault fault;
 
@@ -313,7 +313,10 @@ void kbv_answer_read(const struct kbv_answer *a, struct kbv_slice name, uint16_t
         read_nothing(out, step_of_fault(&t, fault, a->ede));
         return;
     }
-    out->aliases = step_of(out->hops ? &t : &nothing, KBV_OUTCOME_RECORDS, a->ede);
+    aliases = out->hops ? t : nothing;
+    if (aliases.wildcard) /* as below: nothing tells its proofs from those of a denial */
+        tally_authority(&aliases, a, false, now);
+    out->aliases = step_of(&aliases, KBV_OUTCOME_RECORDS, a->ede);
     if (out->rrset) {
         tally_data(&t, out->rrset, now);
         /* RFC 4035 section 5.3.4: that nothing nearer exists is part of the proof. */
