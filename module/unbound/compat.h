@@ -26,9 +26,8 @@ typedef int kbv_attach_1_25(struct module_qstate *, struct query_info *,
                             struct module_qstate **);
 
 /* Neither form: the build stops here, and a new row is due. */
-#define KBV_STORE_HAS_VALREC                                                                       \
-    _Generic(&dns_cache_store, kbv_store_1_22 *: 0, kbv_store_1_23 *: 1)
-#define KBV_ATTACH_HAS_CINFO(fn) _Generic((fn), kbv_attach_1_22 *: 0, kbv_attach_1_25 *: 1)
+#define KBV_STORE_HAS_VALREC     _Generic(&dns_cache_store, kbv_store_1_22 * : 0, kbv_store_1_23 * : 1)
+#define KBV_ATTACH_HAS_CINFO(fn) _Generic((fn), kbv_attach_1_22 * : 0, kbv_attach_1_25 * : 1)
 
 /* Both calls are compiled, one of them is dead: hence the plain pointer in between. */
 static inline int kbv_dns_cache_store(struct module_env *env, struct query_info *qinfo,

@@ -19,6 +19,9 @@
 #include "kbv_unbound.h"
 #include "kbvmod.h"
 
+/* How long a verdict that missed its deadline stays [s]. */
+#define KEEP_LATE_S 1
+
 struct kbv_module *kbv_module_of(struct module_env *env)
 {
     int id = env->mesh ? modstack_find(&env->mesh->mods, "kbv") : -1;
@@ -154,7 +157,7 @@ static void answer_without_lookup(struct module_qstate *qstate, const struct kbv
         snprintf(e.reason, sizeof(e.reason), "%s", reason);
     kbv_policy_for(m, k->q.name, k->q.name_len, &p);
     kbv_judge_base(&e, &p, (int64_t)*qstate->env->now, NULL, 0, NULL, &v);
-    finish(qstate, id, kbv_reply_verdicts(qstate, k, &v, 1, false));
+    finish(qstate, id, kbv_reply_verdicts(qstate, k, &v, 1, KBV_KEEP_NOT));
 }
 
 /* The evidence is complete: judge every path. */
@@ -181,8 +184,10 @@ static void conclude_lookup(struct module_qstate *qstate, const struct kbv_modul
         kbv_judge_base(&e[i], &p, (int64_t)*qstate->env->now, assoc, KBV_ASSOCIATIONS_MAX, names,
                        &v[i]);
     }
-    /* What was late goes on arriving: the next one who asks may have it. */
-    finish(qstate, id, ok && kbv_reply_verdicts(qstate, k, v, n, !k->late));
+    /* What was late goes on arriving: who asks again may have it. Just long enough that a dead
+     * authority does not cost everyone who asks a wait of their own. */
+    finish(qstate, id,
+           ok && kbv_reply_verdicts(qstate, k, v, n, k->late ? KEEP_LATE_S : KBV_KEEP_LIFE));
 }
 
 /* The verdicts of the name itself are there, or will not come: derive. */
@@ -209,7 +214,7 @@ static void conclude_base(struct module_qstate *qstate, const struct kbv_module 
     }
     /* Any digest may be asked for: one that is bound to nothing must not push others out of
      * the cache. Unkeyed TXT depends on the name alone and is made again from its RRs. */
-    finish(qstate, id, kbv_reply_verdicts(qstate, k, v, n, bound));
+    finish(qstate, id, kbv_reply_verdicts(qstate, k, v, n, bound ? KBV_KEEP_LIFE : KBV_KEEP_NOT));
 }
 
 /* Goes on after something arrived, or at the start. */

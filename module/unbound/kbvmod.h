@@ -27,11 +27,11 @@ struct ub_packed_rrset_key;
 /* Of the running daemon; shared by all threads, read-only but for the atomics. */
 struct kbv_module {
     struct kbv_options *opts;
-    uint32_t bogus_ttl;      /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
-    bool added_from_cache;   /* a copied RRset does not tell its age, see subquery.c */
+    uint32_t bogus_ttl;    /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
+    bool added_from_cache; /* a copied RRset does not tell its age, see subquery.c */
     bool serve_original_ttl;
-    int deadline_ms;         /* a verdict in progress waits for records no longer */
-    atomic_uint pending;     /* verdicts in progress */
+    int deadline_ms;     /* a verdict in progress waits for records no longer */
+    atomic_uint pending; /* verdicts in progress */
 };
 
 enum kbv_phase {
@@ -68,19 +68,23 @@ bool kbv_subquery_start_base(struct module_qstate *qstate, struct kbv_qstate *k)
 /* Brings the answer of a finished sub-query home. */
 void kbv_subquery_finished(struct module_qstate *sub, struct module_qstate *super,
                            struct kbv_qstate *k);
-/* What rep says, as the core sees it, in region. ttl_base: 0 if the TTLs of rep are absolute, else the time that they are
- * relative to. copy: octets too, else they stay rep's. False: no memory. */
+/* What rep says, as the core sees it, in region. ttl_base: 0 if the TTLs of rep are absolute, else
+ * the time that they are relative to. copy: octets too, else they stay rep's. False: no memory. */
 bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct reply_info *rep,
                      int rcode, int64_t ttl_base, struct regional *region, bool copy,
                      struct kbv_answer *out);
 
 /* reply.c */
-/* Verdicts into qstate->return_msg, as RRs or TXT. store: into the message cache too. False: no memory. */
+#define KBV_KEEP_NOT  0          /* [s] an answer that the message cache does not get */
+#define KBV_KEEP_LIFE UINT32_MAX /* for as long as the verdicts live */
+/* Verdicts into qstate->return_msg, as RRs or TXT, and into the message cache for keep seconds at
+ * most. False: no memory. */
 bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k,
-                        const struct kbv_verdict *v, size_t n, bool store);
+                        const struct kbv_verdict *v, size_t n, uint32_t keep);
 /* An empty NOERROR answer. */
 bool kbv_reply_nodata(struct module_qstate *qstate);
-/* The cached answer to the query itself into qstate->return_msg; false if there is none that is unexpired. */
+/* The cached answer to the query itself into qstate->return_msg; false if there is none that is
+ * unexpired. */
 bool kbv_reply_cached(struct module_qstate *qstate);
 /* The cached verdicts of name, in qstate's region, or NULL. */
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
@@ -88,7 +92,8 @@ const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qs
                                                         uint16_t rrtype);
 /* The RRset of that type in the answer section if it was made here, or NULL. */
 const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, uint16_t type);
-/* Decodes the RRs of rrset into v (room for max); how many. Malformed ones are passed over: none is ours then. */
+/* Decodes the RRs of rrset into v (room for max); how many. Malformed ones are passed over: none is
+ * ours then. */
 size_t kbv_reply_decode(const struct ub_packed_rrset_key *rrset, struct kbv_verdict *v, size_t max);
 
 /* option.c */

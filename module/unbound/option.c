@@ -134,8 +134,8 @@ struct tlsa_scratch {
     uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX];
 };
 
-static void judge_tlsa(const struct reply *r, const struct kbv_question *q,
-                       struct tlsa_scratch *s, struct kbv_verdict *v)
+static void judge_tlsa(const struct reply *r, const struct kbv_question *q, struct tlsa_scratch *s,
+                       struct kbv_verdict *v)
 {
     struct kbv_mem mem = kbv_region_mem(r->region);
     struct kbv_answer a;
@@ -145,8 +145,7 @@ static void judge_tlsa(const struct reply *r, const struct kbv_question *q,
         plain_verdict(r, q, KBV_FOUND_UNPROVEN, 0, "local or policy data", v);
         return;
     }
-    if (r->qstate && r->rep &&
-        (!r->qstate->return_msg || r->qstate->return_msg->rep != r->rep)) {
+    if (r->qstate && r->rep && (!r->qstate->return_msg || r->qstate->return_msg->rep != r->rep)) {
         /* Not what this query found: serve-expired put it in its place. */
         plain_verdict(r, q, KBV_FOUND_STALE, 0, "expired data", v);
         return;
@@ -172,8 +171,7 @@ static size_t derive(const struct reply *r, const struct kbv_question *q,
 
     if (req->kind == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
-    subject.kind =
-        req->kind == KBV_MATERIAL_SPKI_SHA256 ? KBV_SUBJECT_SPKI : KBV_SUBJECT_CERT;
+    subject.kind = req->kind == KBV_MATERIAL_SPKI_SHA256 ? KBV_SUBJECT_SPKI : KBV_SUBJECT_CERT;
     memcpy(subject.digest, req->material.p, sizeof(subject.digest));
     kbv_policy_for(r->m, q->name, q->name_len, &p);
     for (size_t i = 0; i < n; i++) {
@@ -273,15 +271,15 @@ static void serve_option(const struct reply *r, const struct edns_option *opt, b
     put_ede(r, v[i].ede, v[i].reason, out);
 }
 
-/* The status item of a TXT RR of ours, as its EDE code. */
-static uint16_t txt_ede(const struct packed_rrset_data *d)
+/* The EDE code of the status item of one TXT RR of ours. */
+static uint16_t txt_ede(const uint8_t *rr, size_t rr_len)
 {
     static const char key[] = "status=";
 
-    for (size_t off = 2; d->count > 0 && off < d->rr_len[0]; off += 1 + d->rr_data[0][off]) {
-        const uint8_t *item = d->rr_data[0] + off + 1;
-        size_t len = d->rr_data[0][off];
-        if (off + 1 + len > d->rr_len[0])
+    for (size_t off = 2; off < rr_len; off += 1 + rr[off]) {
+        const char *item = (const char *)rr + off + 1;
+        size_t len = rr[off];
+        if (off + 1 + len > rr_len)
             break;
         if (len < sizeof(key) - 1 || memcmp(item, key, sizeof(key) - 1) != 0)
             continue;
@@ -295,6 +293,19 @@ static uint16_t txt_ede(const struct packed_rrset_data *d)
     return KBV_EDE_NONE;
 }
 
+/* Of all of them: none if one of the RRs is good, as for the RRs of verdicts. */
+static uint16_t txt_rrset_ede(const struct packed_rrset_data *d)
+{
+    uint16_t ede = KBV_EDE_NONE;
+
+    for (size_t i = 0; i < d->count; i++) {
+        ede = txt_ede(d->rr_data[i], d->rr_len[i]);
+        if (ede == KBV_EDE_NONE)
+            break;
+    }
+    return ede;
+}
+
 /* The EDE of an answer of ours whose client sent no option. */
 static void serve_ede(const struct reply *r, struct edns_option **out)
 {
@@ -305,7 +316,7 @@ static void serve_ede(const struct reply *r, struct edns_option **out)
         const struct ub_packed_rrset_key *rrset =
             r->rep && !r->local ? kbv_reply_rrset(r->rep, LDNS_RR_TYPE_TXT) : NULL;
         if (rrset)
-            put_ede(r, txt_ede(rrset->entry.data), (struct kbv_slice){NULL, 0}, out);
+            put_ede(r, txt_rrset_ede(rrset->entry.data), (struct kbv_slice){NULL, 0}, out);
         return;
     }
     n = verdicts_of(r, v);
@@ -356,8 +367,8 @@ static void serve(const struct kbv_module *m, struct query_info *qinfo,
 /* Unbound ignores what the callbacks return. */
 static int on_reply(struct query_info *qinfo, struct module_qstate *qstate, struct reply_info *rep,
                     int rcode, struct edns_data *edns, struct edns_option **out,
-                    struct comm_reply *repinfo, struct regional *region,
-                    struct timeval *start_time, int id, void *arg)
+                    struct comm_reply *repinfo, struct regional *region, struct timeval *start_time,
+                    int id, void *arg)
 {
     (void)id;
     serve(arg, qinfo, qstate, rep, rcode, edns, out, repinfo, region, start_time, false);

@@ -139,9 +139,9 @@ static bool make_msg(struct module_qstate *qstate, size_t n, time_t ttl)
         return false;
     msg->qinfo = qstate->qinfo;
     /* serve-expired must make it again rather than serve it: it ends with its TTL. */
-    msg->rep = construct_reply_info_base(qstate->region, BIT_QR | BIT_RA, 1, ttl,
-                                         PREFETCH_TTL_CALC(ttl), ttl, 0, n, 0, 0, n,
-                                         sec_status_insecure, LDNS_EDE_NONE);
+    msg->rep =
+        construct_reply_info_base(qstate->region, BIT_QR | BIT_RA, 1, ttl, PREFETCH_TTL_CALC(ttl),
+                                  ttl, 0, n, 0, 0, n, sec_status_insecure, LDNS_EDE_NONE);
     if (!msg->rep)
         return false;
     qstate->return_msg = msg;
@@ -196,8 +196,8 @@ static struct dns_msg *cached_msg(struct module_qstate *qstate, uint8_t *name, s
 
 bool kbv_reply_cached(struct module_qstate *qstate)
 {
-    struct dns_msg *msg = cached_msg(qstate, qstate->qinfo.qname, qstate->qinfo.qname_len,
-                                     qstate->qinfo.qtype, true);
+    struct dns_msg *msg =
+        cached_msg(qstate, qstate->qinfo.qname, qstate->qinfo.qname_len, qstate->qinfo.qtype, true);
     if (!msg)
         return false;
     qstate->return_msg = msg;
@@ -250,7 +250,7 @@ static void store(struct module_qstate *qstate, time_t ttl)
 }
 
 bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k,
-                        const struct kbv_verdict *v, size_t n, bool cache)
+                        const struct kbv_verdict *v, size_t n, uint32_t keep)
 {
     const struct kbv_module *m = kbv_module_of(qstate->env);
     bool txt = k->q.form == KBV_FORM_TXT;
@@ -261,7 +261,7 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
     if (!m)
         return false;
     kbv_policy_for(m, k->q.name, k->q.name_len, &p);
-    if (cache && !txt && keep_cached(qstate, v, n, m->opts->rrtype))
+    if (keep != KBV_KEEP_NOT && !txt && keep_cached(qstate, v, n, m->opts->rrtype))
         return true;
     for (size_t i = 0; i < n && r.n < KBV_VERDICTS_MAX; i++) {
         uint32_t life = life_of(&v[i], now);
@@ -276,13 +276,15 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
         if (life < ttl)
             ttl = life;
     }
+    if (keep != KBV_KEEP_NOT && ttl > keep)
+        ttl = keep;
     if (r.n == 0 || !make_msg(qstate, 1, (time_t)ttl))
         return false;
     qstate->return_msg->rep->rrsets[0] =
         make_rrset(qstate, txt ? LDNS_RR_TYPE_TXT : m->opts->rrtype, &r, (time_t)ttl);
     if (!qstate->return_msg->rep->rrsets[0])
         return false;
-    if (cache)
+    if (keep != KBV_KEEP_NOT)
         store(qstate, (time_t)ttl);
     return true;
 }

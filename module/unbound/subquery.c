@@ -133,9 +133,9 @@ static enum kbv_security security_in(enum sec_status rrset, enum sec_status mess
  * lengthened beyond what the copy says. Never called with cache locks held. */
 static int64_t added_of(struct module_env *env, struct ub_packed_rrset_key *key, int64_t now)
 {
-    struct ub_packed_rrset_key *c = rrset_cache_lookup(
-        env->rrset_cache, key->rk.dname, key->rk.dname_len, ntohs(key->rk.type),
-        ntohs(key->rk.rrset_class), key->rk.flags, (time_t)now, 0);
+    struct ub_packed_rrset_key *c =
+        rrset_cache_lookup(env->rrset_cache, key->rk.dname, key->rk.dname_len, ntohs(key->rk.type),
+                           ntohs(key->rk.rrset_class), key->rk.flags, (time_t)now, 0);
     int64_t added = now;
 
     if (c) {
@@ -224,8 +224,7 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
     if (!sets)
         return false;
     for (size_t i = 0; i < rep->an_numrrsets; i++, n++)
-        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy,
-                        &sets[n]))
+        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
             return false;
     a.answer = sets;
     a.n_answer = n;
@@ -233,8 +232,7 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
     for (size_t i = rep->an_numrrsets; i < rep->an_numrrsets + rep->ns_numrrsets; i++) {
         if (!is_denial_type(ntohs(rep->rrsets[i]->rk.type)))
             continue;
-        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy,
-                        &sets[n]))
+        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
             return false;
         n++;
     }
@@ -244,8 +242,7 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
 }
 
 /* What the sub-query brought, in the super's region. */
-static void bring_home(struct module_qstate *sub, struct module_qstate *super,
-                       struct kbv_answer *a)
+static void bring_home(struct module_qstate *sub, struct module_qstate *super, struct kbv_answer *a)
 {
     const struct kbv_module *m = kbv_module_of(super->env);
     struct reply_info *rep = sub->return_msg ? sub->return_msg->rep : NULL;
@@ -273,9 +270,9 @@ void kbv_subquery_finished(struct module_qstate *sub, struct module_qstate *supe
             sub->return_rcode == LDNS_RCODE_NOERROR && sub->return_msg
                 ? kbv_reply_rrset(sub->return_msg->rep, qi->qtype)
                 : NULL;
-        k->base = base ? packed_rrset_copy_region((struct ub_packed_rrset_key *)base,
-                                                  super->region, 0)
-                       : NULL;
+        k->base =
+            base ? packed_rrset_copy_region((struct ub_packed_rrset_key *)base, super->region, 0)
+                 : NULL;
         return;
     }
     for (struct kbv_waiting *w = k->waiting; w; w = w->next) {
