@@ -224,8 +224,9 @@ class Answer:
             found.found_at = script.name_of(values["at"])
         if "nonce" in values:
             found.nonce = bytes.fromhex(values["nonce"])
-        if self.ask.identifier and "literal" not in values:
-            found.identifier = (*self.ask.identifier, self.ask.base)
+        identifier = values["id"].split(":") if "id" in values else self.ask.identifier
+        if identifier:
+            found.identifier = (*identifier, self.ask.base)
         if "ep" in values:
             port, target = int(owner.labels[0][1:]), dns.name.Name(owner.labels[2:])
             found.endpoint = (*(int(n) for n in values["ep"].split("/")), port, target)

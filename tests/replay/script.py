@@ -425,6 +425,7 @@ class Script:
                     names.add(dns.name.Name((port, b"_tcp") + host.labels))
                 except dns.name.NameTooLong:
                     pass
+        names = {name.canonicalize() for name in names}
         found = {name: TYPES for name in names}
         for name in names:
             while name != dns.name.root:

@@ -145,7 +145,7 @@ class Zone:
     def finish(self, children):
         """After the last record: SOA, NS, keys, delegations, and the chain of names."""
         ttl, negative = self.number("ttl", 3600), self.number("negative", 300)
-        server = dns.name.from_text("ns", self.name)
+        server = dns.name.from_text("auth", self.name)
         self.children = children
         self.add(self.name, dns.rdatatype.SOA, negative, dns.rdata.from_text(
             IN, "SOA", f"{server} hostmaster.{'' if self.name == dns.name.root else self.name}"
@@ -156,7 +156,7 @@ class Zone:
             self.add(self.name, dns.rdatatype.DNSKEY, ttl, key.dnskey, {})
         for child in children:
             self.add(child.name, dns.rdatatype.NS, ttl, dns.rdata.from_text(
-                IN, "NS", str(dns.name.from_text("ns", child.name))), {})
+                IN, "NS", str(dns.name.from_text("auth", child.name))), {})
             for ds in child.ds():
                 self.add(child.name, dns.rdatatype.DS, ttl, ds, {})
         self.owners = {n for (n, _), r in self.records.items() if self.published(r)}
@@ -354,7 +354,7 @@ class Zone:
             response.authority += self.both(child.name, dns.rdatatype.DS)
         else:
             response.authority += self.deny_type(child.name)
-        server = dns.name.from_text("ns", child.name)
+        server = dns.name.from_text("auth", child.name)
         response.additional.append(dns.rrset.from_text(server, 3600, IN, "A", child.address))
 
     def resolve(self, name, rdtype, response, seen):
