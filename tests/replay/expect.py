@@ -193,9 +193,6 @@ class Answer:
 
     # Verdicts
 
-    def relative(self, text, base):
-        return base + int(text[1:]) if text.startswith("+") else int(text)
-
     def verdict(self, words):
         """STATUS [owner] words… as README.md says."""
         status, values, flags, owner = words[0], {}, set(), None
@@ -205,7 +202,7 @@ class Answer:
                 values[key] = value
             elif word in verdict.FLAGS:
                 flags.add(word)
-            else:
+            elif word != "was":
                 owner = script.name_of(word)
         owner = owner or self.ask.base
         issued = script.START + int(values["issued"]) if "issued" in values else self.ask.time
@@ -225,13 +222,13 @@ class Answer:
         if "nonce" in values:
             found.nonce = bytes.fromhex(values["nonce"])
         identifier = values["id"].split(":") if "id" in values else self.ask.identifier
-        if identifier:
+        if identifier and identifier != ["none"]:
             found.identifier = (*identifier, self.ask.base)
         if "ep" in values:
             port, target = int(owner.labels[0][1:]), dns.name.Name(owner.labels[2:])
             found.endpoint = (*(int(n) for n in values["ep"].split("/")), port, target)
         if status in JUDGED or "rrset" in values:
-            self.add_tlsa(found, values)
+            self.add_tlsa(found, values, "was" in words)
         if status == "PUBLISHED":
             found.names = [script.name_of(n) for n in values["names"].split(",")] \
                 if "names" in values else [self.reference_name(owner)]
@@ -250,11 +247,11 @@ class Answer:
             owner.labels[1].lower() in (b"_tcp", b"_udp", b"_sctp")
         return dns.name.Name(owner.labels[2:]) if server else owner
 
-    def add_tlsa(self, found, values):
-        """Hash, algorithm and associations of the zone's own records."""
+    def add_tlsa(self, found, values, was):
+        """Hash, algorithm and associations of the zone's own records, as they are or once were."""
         at = script.name_of(values["rrset"]) if "rrset" in values else \
             found.found_at or found.owner
-        zone = self.replay.zone_at(at, self.expected.ask.step)
+        zone = self.replay.zone_at(at, 0 if was else self.expected.step)
         rdatas = zone.records[(at, dns.rdatatype.TLSA)].rdatas
         found.hash = verdict.rrset_hash([r.to_wire() for r in rdatas])
         found.alg = min(k.algorithm for k in zone.keys)

@@ -87,12 +87,14 @@ class Verdict:
         """The character-strings of the readable form."""
         items = [b"v=kbv1", b"status=" + self.status.encode(), b"owner=" + text(self.owner)]
         if self.endpoint is not None:
-            items.append(b"endpoint=%s:%d" % (text(self.endpoint[5]), self.endpoint[4]))
+            items.append(b"endpoint=%s:%d" % (text(self.endpoint[5])[:-1], self.endpoint[4]))
         if self.match != (255, 255, 255):
             items.append(b"match=%d/%d/%d" % self.match)
         for r in self.associations or []:
-            data = hashlib.sha256(r[3:]).digest() if r[2] == 0 else r[3:]
-            items.append(b"pin=%d/%d/%d/" % (r[0], r[1], r[2]) + data.hex().encode())
+            mtype, data = r[2], r[3:]
+            if mtype == 0:
+                mtype, data = 1, hashlib.sha256(data).digest()
+            items.append(b"pin=%d/%d/%d/" % (r[0], r[1], mtype) + data.hex().encode())
         items += [b"issued=" + clock(self.issued), b"not-after=" + clock(self.not_after)]
         if self.reason is not None:
             items.append(b"reason=" + self.reason)
