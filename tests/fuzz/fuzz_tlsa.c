@@ -54,7 +54,7 @@ static int compare(const struct kbv_association *a, const struct kbv_association
 static void check_associations(const struct kbv_rrset *rrset, const struct result *r, bool pkix)
 {
     const struct kbv_slice all = {r->associations, r->len};
-    struct kbv_association a, last;
+    struct kbv_association a, last = {0};
     size_t pos = 0, n = 0;
 
     while (kbv_association_next(all, &pos, &a)) {
