@@ -326,7 +326,7 @@ void kbv_answer_read(const struct kbv_answer *a, struct kbv_slice name, uint16_t
         return;
     }
     /* A denial that came without its proof cannot be kept: it holds for this answer alone. */
-    if (tally_authority(&t, a, true, now) == 0 && now + 1 < t.life_end)
+    if (tally_authority(&t, a, true, now) == 0)
         t.life_end = now + 1;
     out->all = step_of(&t, KBV_OUTCOME_DENIED, a->ede);
 }

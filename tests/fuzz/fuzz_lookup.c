@@ -428,6 +428,8 @@ static struct walk walk(const struct given *g)
         return w;
     }
     w.told = true;
+    for (size_t i = a->n_answer; i < g->n_sets && w.wildcard; i++)
+        w.aliases_good &= g->sets[i].type == KBV_TYPE_SOA || is_good(g, &g->sets[i]);
     if (!w.aliases_good)
         return w;
     if (w.records && !is_good(g, w.records))

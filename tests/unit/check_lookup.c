@@ -247,7 +247,7 @@ static const struct scene services[] = {
      "id. NAPTR 1 2 A LWNS - js.op.\n*.op. CNAME js.farm.\njs.farm. A\n"
      "_443._tcp.js.farm. TLSA 030101aa",
      "TLSA _443._tcp.js.op. [1 2 0 0 443 js.op.] aliased wildcard at _443._tcp.js.farm. names "
-     "js.farm.,js.op. life 3600 data 030101aa\n"},
+     "js.farm.,js.op. life 300 data 030101aa\n"},
     {"a wildcard address counts for nothing", WORLD_SERVICE, NULL,
      "id. NAPTR 1 2 A LWNS - js.op.\n*.op. A ttl=5\n_443._tcp.js.op. TLSA 030101aa",
      "TLSA _443._tcp.js.op. [1 2 0 0 443 js.op.] names js.op. life 3600 data 030101aa\n"},
@@ -463,6 +463,9 @@ static const struct scene addresses[] = {
     {"fallback: A lost, AAAA bogus", WORLD_SERVICE, NULL,
      "id. TXT\nHARM id. A LOST\nHARM id. AAAA BOGUS",
      "UNPROVEN/bogus id. ede 7: address of id.: bogus\n"},
+    {"fallback: A denied insecurely, AAAA bogus", WORLD_SERVICE, NULL,
+     "id. TXT\nHARM id. A INSECURE\nHARM id. AAAA BOGUS",
+     "UNPROVEN/bogus id. ede 7: address of id.: bogus\n"},
     {"fallback: A denied insecurely, AAAA securely", WORLD_SERVICE, NULL,
      "id. TXT\nHARM id. A INSECURE", "UNPROVEN/insecure id.: address of id.: insecure\n"},
 };
@@ -480,8 +483,8 @@ struct odd_answer {
 };
 
 /* Plays the lookup with answers for id.'s records of some types replaced; evidence into out. */
-static void play_with(struct world *w, const char *name, const struct odd_answer *odd, size_t n_odd,
-                      char *out, size_t cap)
+static void play_with(struct world *w, const char *name, const struct odd_answer *odds,
+                      size_t n_odds, char *out, size_t cap)
 {
     struct world_question q;
     struct kbv_mem mem = world_mem(w, SIZE_MAX);
@@ -497,9 +500,9 @@ static void play_with(struct world *w, const char *name, const struct odd_answer
         char text[KBV_NAME_TEXT_MAX];
 
         kbv_name_to_text(ask.name, ask.name_len, text);
-        for (size_t i = 0; i < n_odd; i++)
-            if (odd[i].type == ask.type && strcmp(text, name) == 0)
-                a = odd[i].answer;
+        for (size_t i = 0; i < n_odds; i++)
+            if (odds[i].type == ask.type && strcmp(text, name) == 0)
+                a = odds[i].answer;
         kbv_lookup_answer(l, ask.id, &a, WORLD_NOW);
     }
     ck_assert(kbv_lookup_done(l));
@@ -509,12 +512,14 @@ static void play_with(struct world *w, const char *name, const struct odd_answer
         world_show(&e[i], out, cap);
 }
 
-/* The answer that another world gives to (js., type). */
-static struct kbv_answer js_answer(struct world *w, uint16_t type)
+/* The answer that another world gives to (name, type). */
+static struct odd_answer odd(struct world *w, const char *name, uint16_t type)
 {
-    static const uint8_t js[] = {2, 'j', 's', 0};
+    struct world_question q;
 
-    return world_answer(w, (struct kbv_slice){js, sizeof(js)}, type);
+    world_question(&q, WORLD_LITERAL, name, NULL, 0);
+    return (struct odd_answer){type,
+                               world_answer(w, (struct kbv_slice){q.q.name, q.q.name_len}, type)};
 }
 
 START_TEST(where_the_families_differ_an_alias_counts_and_then_the_first_one)
@@ -523,24 +528,66 @@ START_TEST(where_the_families_differ_an_alias_counts_and_then_the_first_one)
     struct world *farm = world_new("js. CNAME farm.\nfarm. A\nfarm. AAAA");
     struct world *barn = world_new("js. CNAME barn.\nbarn. A\nbarn. AAAA");
     struct world *bad = world_new("js. CNAME barn.\nbarn. A\nHARM js. CNAME INSECURE");
-    struct odd_answer odd[2] = {{KBV_TYPE_AAAA, js_answer(farm, KBV_TYPE_AAAA)},
-                                {KBV_TYPE_A, js_answer(barn, KBV_TYPE_A)}};
+    struct odd_answer odds[2] = {odd(farm, "js.", KBV_TYPE_AAAA), odd(barn, "js.", KBV_TYPE_A)};
     char out[1024];
 
-    play_with(w, "js.", odd, 1, out, sizeof(out)); /* A shows none */
+    play_with(w, "js.", odds, 1, out, sizeof(out)); /* A shows none */
     ck_assert_ptr_nonnull(strstr(out, "at _443._tcp.farm. "));
-    play_with(w, "js.", odd, 2, out, sizeof(out));
+    play_with(w, "js.", odds, 2, out, sizeof(out));
     ck_assert_ptr_nonnull(strstr(out, "at _443._tcp.barn. "));
-    odd[1].answer = js_answer(bad, KBV_TYPE_A);
-    play_with(w, "js.", odd, 2, out, sizeof(out));
+    odds[1] = odd(bad, "js.", KBV_TYPE_A);
+    play_with(w, "js.", odds, 2, out, sizeof(out));
     ck_assert_str_eq(out, "UNPROVEN/insecure " AT_JS " aliased: alias at js.: insecure");
-    odd[0] = (struct odd_answer){KBV_TYPE_AAAA, js_answer(bad, KBV_TYPE_AAAA)};
-    play_with(w, "js.", odd, 1, out, sizeof(out)); /* A shows none, AAAA an insecure one */
+    odds[0] = odd(bad, "js.", KBV_TYPE_AAAA);
+    play_with(w, "js.", odds, 1, out, sizeof(out)); /* A shows none, AAAA an insecure one */
     ck_assert_str_eq(out, "UNPROVEN/insecure " AT_JS " aliased: alias at js.: insecure");
     world_free(w);
     world_free(farm);
     world_free(barn);
     world_free(bad);
+}
+END_TEST
+
+START_TEST(aliases_that_naptr_alone_showed_count_without_naptr_too)
+{
+    /* Five before NAPTR, none or one at the addresses, then four at TLSA. */
+    struct world *w = world_new("id. CNAME 1.\n1. CNAME 2.\n2. CNAME 3.\n3. CNAME 4.\n4. CNAME 5.\n"
+                                "5. A\n_443._tcp.id. CNAME a.\n_443._tcp.js. CNAME a.\n"
+                                "a. CNAME b.\nb. CNAME c.\nc. CNAME d.\nd. TLSA 030101aa");
+    struct world *plain = world_new("id. A"), *alias = world_new("id. CNAME js.\njs. A");
+    struct odd_answer odds[2] = {odd(plain, "id.", KBV_TYPE_A), odd(plain, "id.", KBV_TYPE_AAAA)};
+    const char *expect = "LIMIT _443._tcp.id. [0 0 0 0 443 id.] aliased: id.: more than 8 aliases "
+                         "and NAPTR hops on the way";
+    char out[1024];
+
+    play_with(w, "id.", odds, 2, out, sizeof(out));
+    ck_assert_str_eq(out, expect);
+    odds[0] = odd(alias, "id.", KBV_TYPE_A);
+    play_with(w, "id.", odds, 2, out, sizeof(out));
+    ck_assert_str_eq(out, expect);
+    world_free(w);
+    world_free(plain);
+    world_free(alias);
+}
+END_TEST
+
+START_TEST(a_denial_of_addresses_holds_as_long_as_both)
+{
+    struct world *w = world_new("id. TXT");
+
+    for (int i = 0; i < 2; i++) {
+        struct odd_answer o = odd(w, "id.", i ? KBV_TYPE_AAAA : KBV_TYPE_A);
+        struct kbv_rrset sets[2];
+        char out[1024];
+
+        ck_assert_uint_eq(o.answer.n_authority, 2);
+        memcpy(sets, o.answer.authority, sizeof(sets));
+        sets[1].ttl_end = WORLD_NOW + 44;
+        o.answer.authority = sets;
+        play_with(w, "id.", &o, 1, out, sizeof(out));
+        ck_assert_str_eq(out, "DENIAL id. life 44: neither NAPTR nor address at id.");
+    }
+    world_free(w);
 }
 END_TEST
 
@@ -624,6 +671,8 @@ START_TEST(a_dname_must_make_the_cname_beside_it)
                    "FAILURE x.a. aliased: TLSA at x.a.: CNAME that contradicts its DNAME");
     sets[1] = sets[2];
     expect_literal(&answer, "x.a.", "FAILURE x.a. aliased: TLSA at x.a.: DNAME without its CNAME");
+    answer.n_answer = 1; /* it does not redirect its own owner */
+    expect_literal(&answer, "a.", "DENIAL a. life 1: no TLSA at a.");
     world_free(w);
 }
 END_TEST
@@ -636,6 +685,47 @@ START_TEST(a_bogus_message_is_bogus_whatever_it_holds)
     answer.arrived = false; /* then the rest means nothing */
     expect_literal(&answer, "a.", "FAILURE a.: TLSA at a.: no answer");
     expect_literal(&(struct kbv_answer){0}, "a.", "FAILURE a.: TLSA at a.: no answer");
+}
+END_TEST
+
+/* Each RRset of the answer to (name, TLSA) in turn is not secure in a message that is. */
+static void harm_each_rrset(const char *lines, const char *name, size_t n, const char *flags)
+{
+    struct world *w = world_new(lines);
+    struct world_question q;
+    struct kbv_answer answer;
+    struct kbv_rrset sets[8];
+    char expect[256];
+
+    world_question(&q, WORLD_LITERAL, name, NULL, 0);
+    answer = world_answer(w, (struct kbv_slice){q.q.name, q.q.name_len}, KBV_TYPE_TLSA);
+    ck_assert_uint_eq(answer.n_answer + answer.n_authority, n);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(sets, answer.answer, n * sizeof(sets[0]));
+        sets[i].security = KBV_SEC_INDETERMINATE;
+        if (sets[i].type == KBV_TYPE_NSEC)
+            sets[i].type = KBV_TYPE_NSEC3;
+        snprintf(expect, sizeof(expect), "UNPROVEN/indeterminate %s%s: TLSA at %s: indeterminate",
+                 name, flags, name);
+        expect_literal(&(struct kbv_answer){.arrived = true,
+                                            .rcode = answer.rcode,
+                                            .security = KBV_SEC_SECURE,
+                                            .ede = KBV_EDE_NONE,
+                                            .answer = sets,
+                                            .n_answer = answer.n_answer,
+                                            .authority = sets + answer.n_answer,
+                                            .n_authority = answer.n_authority},
+                       name, expect);
+    }
+    world_free(w);
+}
+
+START_TEST(a_secure_message_does_not_vouch_for_its_rrsets)
+{
+    harm_each_rrset("a. CNAME b.\nb. CNAME c.\nc. TLSA 030101aa", "a.", 3, " aliased");
+    harm_each_rrset("*.b. TLSA 030101aa", "a.b.", 2, " wildcard");
+    harm_each_rrset("a. CNAME b.", "a.", 3, " aliased");
+    harm_each_rrset("a. TXT", "a.", 2, "");
 }
 END_TEST
 
@@ -803,6 +893,11 @@ static const struct scene limits[] = {
      "s3. CNAME s4.\ns4. SRV 0 0 443 js.\njs. CNAME h1.\nh1. CNAME h2.\nh2. CNAME h3.\n"
      "h3. CNAME h4.\nh4. CNAME h5.\nh5. A",
      "LIMIT " AT_JS " aliased: js.: more than 8 aliases and NAPTR hops on the way\n"},
+    {"nine, the last at SRV", WORLD_SERVICE, NULL,
+     "id. CNAME i1.\ni1. CNAME i2.\ni2. CNAME i3.\ni3. CNAME i4.\ni4. CNAME i5.\n"
+     "i5. NAPTR 1 2 S LWNS - s0.\ns0. CNAME s1.\ns1. CNAME s2.\ns2. CNAME s3.\ns3. CNAME s4.\n"
+     "s4. SRV 0 0 443 js.",
+     "LIMIT id. [1 2] aliased: s0.: more than 8 aliases and NAPTR hops on the way\n"},
     {"nine, the last at SRV, denied there", WORLD_SERVICE, NULL,
      "id. CNAME i1.\ni1. CNAME i2.\ni2. CNAME i3.\ni3. CNAME i4.\ni4. CNAME i5.\n"
      "i5. NAPTR 1 2 S LWNS - s0.\ns0. CNAME s1.\ns1. CNAME s2.\ns2. CNAME s3.\ns3. CNAME s4.\n"
@@ -1258,10 +1353,13 @@ int main(void)
     tcase_add_loop_test(tc, a_denial_counts_only_if_it_is_secure, 0, N(denials) * N(harms));
     tcase_add_loop_test(tc, addresses_count_for_aliases_and_denial_alone, 0, N(addresses));
     tcase_add_test(tc, where_the_families_differ_an_alias_counts_and_then_the_first_one);
+    tcase_add_test(tc, aliases_that_naptr_alone_showed_count_without_naptr_too);
+    tcase_add_test(tc, a_denial_of_addresses_holds_as_long_as_both);
     tcase_add_test(tc, a_broken_alias_chain_is_no_denial);
     tcase_add_test(tc, an_answer_that_contradicts_itself_is_a_failure);
     tcase_add_test(tc, a_dname_must_make_the_cname_beside_it);
     tcase_add_test(tc, a_bogus_message_is_bogus_whatever_it_holds);
+    tcase_add_test(tc, a_secure_message_does_not_vouch_for_its_rrsets);
     tcase_add_test(tc, records_in_a_message_that_is_not_secure_count_for_nothing);
     tcase_add_loop_test(tc, evidence_holds_as_long_as_all_it_rests_on, 0, N(lives));
     tcase_add_loop_test(tc, evidence_is_in_endpoint_order, 0, N(orders));
