@@ -104,7 +104,7 @@ static size_t verdicts_of(const struct reply *r, struct kbv_verdict *v)
     return rrset ? kbv_reply_decode(rrset, v, KBV_VERDICTS_MAX) : 0;
 }
 
-/* An unkeyed verdict that no record supports. */
+/* An unkeyed verdict that no record supports. reason: static text, for v outlives this call. */
 static void plain_verdict(const struct reply *r, const struct kbv_question *q,
                           enum kbv_finding finding, enum kbv_status refusal, const char *reason,
                           struct kbv_verdict *v)
@@ -122,9 +122,9 @@ static void plain_verdict(const struct reply *r, const struct kbv_question *q,
         e.identifier = q->id;
         e.identifier_name = e.owner;
     }
-    snprintf(e.reason, sizeof(e.reason), "%s", reason);
     kbv_policy_for(r->m, q->name, q->name_len, &p);
     kbv_judge_base(&e, &p, r->now, NULL, 0, NULL, v);
+    v->reason = (struct kbv_slice){(const uint8_t *)reason, strlen(reason)};
 }
 
 /* The answer to a TLSA query, as one base verdict for its name. */
@@ -196,20 +196,19 @@ static const char *objection(const struct reply *r, const struct kbv_question *q
     return NULL;
 }
 
-/* Appends v to the client's reply. */
+/* Appends v to the client's reply, or what stands for it if it does not fit: then *v is that. */
 static void put_option(const struct reply *r, const struct kbv_question *q, struct kbv_verdict *v,
                        struct kbv_slice nonce, struct edns_option **out)
 {
     uint8_t buf[66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512];
-    struct kbv_verdict limit;
     size_t len;
 
     v->nonce = nonce;
     if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK ||
         (r->udp && len > OPTION_UDP_MAX)) {
-        plain_verdict(r, q, KBV_FOUND_LIMIT, 0, use_tcp, &limit);
-        limit.nonce = nonce;
-        if (kbv_verdict_encode(&limit, buf, sizeof(buf), &len) != KBV_OK)
+        plain_verdict(r, q, KBV_FOUND_LIMIT, 0, use_tcp, v);
+        v->nonce = nonce;
+        if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK)
             return;
     }
     if (!edns_opt_list_append(out, r->m->opts->edns_option, len, buf, r->region))
