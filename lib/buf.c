@@ -3,12 +3,9 @@
 
 struct kbv_slice kbv_reader_name(struct kbv_reader *r)
 {
-    size_t len = kbv_name_len(r->p, r->left);
-    bool upper = false;
+    size_t len = kbv_name_canonical_len(r->p, r->left);
 
-    for (size_t i = 0; i < len; i++)
-        upper |= (uint8_t)(r->p[i] - 'A') < 26;
-    if (len == 0 || upper) {
+    if (len == 0) {
         kbv_reader_fail(r);
         return (struct kbv_slice){NULL, 0};
     }

@@ -79,28 +79,74 @@ size_t kbv_name_labels(const uint8_t *name)
     return n;
 }
 
+/* Of eight octets at once: 0x80 in each that is 'A' to 'Z', 0 in the others. Names are most of what
+ * a verdict is made of. Nothing carries into the next octet, for bit 7 is left out of the sums. */
+static uint64_t upper_bits(uint64_t octets)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101), high = each * 0x80;
+    uint64_t from_a = (octets & ~high) + each * (0x80 - 'A');
+    uint64_t past_z = (octets & ~high) + each * (0x80 - 'Z' - 1);
+
+    return (from_a ^ past_z) & ~octets & high;
+}
+
+static uint64_t load(const uint8_t *p)
+{
+    uint64_t octets;
+
+    memcpy(&octets, p, sizeof(octets));
+    return octets;
+}
+
+static void store_lower(uint8_t *dst, const uint8_t *src)
+{
+    uint64_t octets = load(src);
+
+    octets |= upper_bits(octets) >> 2; /* 0x20, which makes the lower-case letter */
+    memcpy(dst, &octets, sizeof(octets));
+}
+
+/* Length octets are at most 63 and so below 'A': no need to step over them, here and below. */
 void kbv_name_lower(uint8_t *dst, const uint8_t *src, size_t len)
 {
-    /* Length octets are at most 63 and so below 'A': no need to step over them. */
-    for (size_t i = 0; i < len; i++)
+    size_t i = 0;
+
+    for (; i + 8 <= len; i += 8)
+        store_lower(dst + i, src + i);
+    for (; i < len; i++)
         dst[i] = lower(src[i]);
+}
+
+static bool has_upper(const uint8_t *p, size_t len)
+{
+    uint64_t found = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= len; i += 8)
+        found |= upper_bits(load(p + i));
+    for (; i < len; i++)
+        found |= (uint8_t)(p[i] - 'A') < 26;
+    return found != 0;
+}
+
+size_t kbv_name_canonical_len(const uint8_t *p, size_t max)
+{
+    size_t len = kbv_name_len(p, max);
+
+    return has_upper(p, len) ? 0 : len;
 }
 
 bool kbv_name_is_canonical(const uint8_t *p, size_t len)
 {
-    uint8_t upper = 0;
-
-    if (len == 0 || kbv_name_len(p, len) != len)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        upper |= (uint8_t)(p[i] - 'A') < 26;
-    return !upper;
+    return len != 0 && kbv_name_canonical_len(p, len) == len;
 }
 
 bool kbv_name_equal(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
     if (a_len != b_len)
         return false;
+    if (a_len == 0 || memcmp(a, b, a_len) == 0) /* so it is nearly always */
+        return true;
     for (size_t i = 0; i < a_len; i++)
         if (lower(a[i]) != lower(b[i]))
             return false;

@@ -75,6 +75,8 @@ enum kbv_err kbv_id_from_name(enum kbv_id_kind kind, bool nibble, const uint8_t 
 /* Length of the well-formed uncompressed name at p, at most max octets; 0 if
  * there is none (a label beyond 63, no root label, beyond 255 octets). */
 size_t kbv_name_len(const uint8_t *p, size_t max);
+/* The same for a name without upper-case ASCII letters; 0 if it has one. */
+size_t kbv_name_canonical_len(const uint8_t *p, size_t max);
 /* Labels of a well-formed name, the root label not counted. */
 size_t kbv_name_labels(const uint8_t *name);
 /* Copies len octets of a well-formed name in lower case (ASCII only, RFC 4343). dst may be src. */

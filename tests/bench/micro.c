@@ -118,8 +118,8 @@ static void step_associations(void)
 {
     size_t len;
 
-    at.sink += kbv_tlsa_associations(&at.tlsa, false, at.associations, sizeof(at.associations),
-                                     &len);
+    at.sink +=
+        kbv_tlsa_associations(&at.tlsa, false, at.associations, sizeof(at.associations), &len);
 }
 
 static void step_hash(void)
@@ -158,8 +158,7 @@ static void step_question_digest(void)
 {
     struct kbv_question q;
 
-    kbv_question_read(at.options, at.digest_name.wire, at.digest_name.len, at.options->rrtype,
-                      &q);
+    kbv_question_read(at.options, at.digest_name.wire, at.digest_name.len, at.options->rrtype, &q);
     at.sink += q.form;
 }
 

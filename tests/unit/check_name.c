@@ -180,6 +180,30 @@ START_TEST(canonical_means_one_name_in_lower_case)
 }
 END_TEST
 
+/* Names are read eight octets at a time: no octet may be taken for its neighbour. */
+START_TEST(one_letter_is_seen_wherever_it_stands)
+{
+    static const uint8_t fills[] = {0x00, '@', '[', 'z', 0x7F, 0x80, 0xFF};
+    uint8_t name[1 + 20 + 1], folded[sizeof(name)];
+
+    for (size_t at = 1; at < sizeof(name) - 1; at++) {
+        for (unsigned octet = 0; octet < 256; octet++) {
+            const bool upper = octet >= 'A' && octet <= 'Z';
+
+            memset(name, fills[(at + octet) % sizeof(fills)], sizeof(name));
+            name[0] = sizeof(name) - 2;
+            name[at] = (uint8_t)octet;
+            name[sizeof(name) - 1] = 0;
+            ck_assert_uint_eq(kbv_name_canonical_len(name, sizeof(name)), upper ? 0 : sizeof(name));
+            kbv_name_lower(folded, name, sizeof(name));
+            ck_assert(kbv_name_equal(folded, sizeof(name), name, sizeof(name)));
+            name[at] = (uint8_t)(upper ? octet + 32 : octet);
+            ck_assert_mem_eq(folded, name, sizeof(name));
+        }
+    }
+}
+END_TEST
+
 START_TEST(only_ascii_letters_are_folded)
 {
     uint8_t octets[256], folded[256];
@@ -671,6 +695,7 @@ int main(void)
     tcase_add_loop_test(c, wire_name_ends_at_its_root, 0, ROWS(wires));
     tcase_add_test(c, wire_name_has_at_most_255_octets);
     tcase_add_test(c, canonical_means_one_name_in_lower_case);
+    tcase_add_test(c, one_letter_is_seen_wherever_it_stands);
     tcase_add_test(c, only_ascii_letters_are_folded);
     tcase_add_loop_test(c, below_goes_by_labels, 0, ROWS(below));
     tcase_add_test(c, equal_whatever_the_case);
