@@ -315,7 +315,7 @@ class Script:
             elif key == "material":
                 material = ("raw", bytes.fromhex(value))
             elif key == "option":
-                if value:
+                if "=" in word:
                     options.append(bytes.fromhex(value))
                 else:
                     material = material or ("none", b"")
