@@ -298,7 +298,7 @@ class Answer:
             if match is not None:
                 left.remove(match)
                 continue
-            near = left[0] if left else None
+            near = min(left, key=lambda o: self.distance(self.octets(v, o, txt), o), default=None)
             self.wrong.append(f"no {'TXT ' if txt else ''}verdict {v.status} {v.owner}"
                               + self.difference(v, near, txt))
         for octets in left[len(want):] if len(have) > len(want) else []:
@@ -317,6 +317,10 @@ class Answer:
         finally:
             if free:
                 v.reason = Ellipsis
+
+    @staticmethod
+    def distance(want, have):
+        return sum(a != b for a, b in zip(want, have)) + abs(len(want) - len(have))
 
     def shown(self, octets, txt):
         return octets if txt else dict(verdict.explain(octets))

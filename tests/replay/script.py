@@ -272,6 +272,10 @@ class Script:
         self.time += int(words[0])
         self.add_step(f"TIME_PASSES ELAPSE {int(words[0])}", [])
 
+    def on_pause(self, words, body):
+        """A tenth of a second, which no TTL sees: the validator rests after eight signatures."""
+        self.add_step("TIME_PASSES ELAPSE 0.1", [])
+
     def on_timeout(self, words, body):
         """The newest n questions upstream time out, one after the other."""
         for _ in range(int(words[0]) if words else 1):
