@@ -308,6 +308,12 @@ static void owner_of_two_names(struct kbv_verdict *v)
 {
     v->owner = TEXT("\1a\0\1b\0");
 }
+static void owner_with_a_tlv_in_it(struct kbv_verdict *v)
+{
+    /* Ambiguous: what follows the name reads as L and a TLV of the two octets that are the true L.
+     */
+    v->owner = TEXT("\1a\0\0\6\0\10\0\2");
+}
 static void upper_case_owner(struct kbv_verdict *v)
 {
     v->owner = TEXT("\1A\0");
@@ -414,6 +420,7 @@ static void (*const unsound[])(struct kbv_verdict *) = {
     empty_owner,
     cut_owner,
     owner_of_two_names,
+    owner_with_a_tlv_in_it,
     upper_case_owner,
     short_nonce,
     identifier_without_kind,
