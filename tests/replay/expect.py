@@ -142,7 +142,7 @@ class Answer:
                                 if self.asked(bit)}
         rcode = "NOERROR"
         for word in self.expected.words:
-            if word in ("ad", "tc"):
+            if word in ("aa", "ad", "tc"):
                 flags.add(word)
             elif word == "quiet":
                 self.expect("questions upstream", [], self.reply.upstream)

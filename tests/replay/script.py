@@ -153,6 +153,7 @@ class Script:
     def __init__(self, path):
         self.path = Path(path)
         self.config, self.kbv, self.clauses, self.anchors = [], [], [], []
+        self.files = []
         self.versions = {}  # zone name: [(first step, Zone)]
         self.steps = []     # lines of testbound's file
         self.asks, self.expected = [], []
@@ -206,6 +207,10 @@ class Script:
 
     def on_clauses(self, words, body):
         self.clauses += [t for _, t in body]
+
+    def on_file(self, words, body):
+        """A file: the configuration says FILE and its name where its path is to stand."""
+        self.files += [f"TEMPFILE_CONTENTS {words[0]}", *(t for _, t in body), "TEMPFILE_END"]
 
     def on_anchor(self, words, body):
         """ANCHOR none takes back those before it."""
@@ -473,7 +478,10 @@ class Script:
                 lines.append(f'    trust-anchor: "{name} 3600 IN DS {key.ds()}"')
         lines += ["    " + line for line in self.config]
         lines += ["kbv:"] + ["    " + line for line in self.kbv]
-        lines += self.clauses + ["CONFIG_END", f"SCENARIO_BEGIN {self.path.stem}", ""]
+        for line in self.clauses:
+            key, is_file, name = line.partition("FILE ")
+            lines += [key, f"TEMPFILE_NAME {name}"] if is_file else [line]
+        lines += self.files + ["CONFIG_END", f"SCENARIO_BEGIN {self.path.stem}", ""]
         names = self.questions()
         for versions in self.versions.values():
             for i, (first, zone) in enumerate(versions):
