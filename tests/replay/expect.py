@@ -133,6 +133,7 @@ class Answer:
     def __init__(self, replay, expected, reply):
         self.replay, self.expected, self.reply = replay, expected, reply
         self.ask = expected.ask
+        self.ttl = None
         self.wrong = []
 
     def check(self):
@@ -146,6 +147,8 @@ class Answer:
                 flags.add(word)
             elif word == "quiet":
                 self.expect("questions upstream", [], self.reply.upstream)
+            elif word.startswith("ttl="):
+                self.ttl = int(word[4:])
             elif word.startswith("ede="):
                 ede = [int(c) for c in word[4:].split(",") if c != "none"]
             else:
@@ -265,6 +268,7 @@ class Answer:
         ours = [r for r in have if r[2] == self.ask.rdtype] if rdatas else []
         if rdatas:
             life = max(0, min(v.not_after for _, v in rdatas) - self.expected.ask.time)
+            life = life if self.ttl is None else self.ttl
             for owner, ttl, _, _ in ours:
                 self.expect("owner of the RR", self.ask.name, owner)
                 self.expect("TTL", life, ttl)

@@ -157,7 +157,7 @@ class Script:
         self.versions = {}  # zone name: [(first step, Zone)]
         self.steps = []     # lines of testbound's file
         self.asks, self.expected = [], []
-        self.step, self.time = 0, START
+        self.step, self.milliseconds = 0, 0
         self.last_line = 0
         self.text = ""
         self.read(self.path)
@@ -274,12 +274,12 @@ class Script:
         return self.step
 
     def on_wait(self, words, body):
-        self.time += int(words[0])
-        self.add_step(f"TIME_PASSES ELAPSE {int(words[0])}", [])
+        self.milliseconds += round(float(words[0]) * 1000)
+        self.add_step(f"TIME_PASSES ELAPSE {words[0]}", [])
 
-    def on_pause(self, words, body):
-        """A tenth of a second, which no TTL sees: the validator rests after eight signatures."""
-        self.add_step("TIME_PASSES ELAPSE 0.1", [])
+    @property
+    def time(self):
+        return START + self.milliseconds // 1000
 
     def on_timeout(self, words, body):
         """The newest n questions upstream time out, one after the other."""
