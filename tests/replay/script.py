@@ -29,7 +29,7 @@ OPTION = 65100
 # What a resolver may ask a server for, beside what there is and what a replay asks: of any name,
 # and of a name that is there only for those below it.
 TYPES = [sign.type_of(t) for t in ("A", "AAAA", "NAPTR", "SRV", "TLSA", "DS")]
-ABOVE = [dns.rdatatype.DS]
+ABOVE = [dns.rdatatype.A, dns.rdatatype.DS]
 STEP = 10
 WORDS = re.compile(r'"[^"]*"|\S+')
 
