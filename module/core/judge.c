@@ -341,38 +341,40 @@ void kbv_judge_keyed(const struct kbv_verdict *base, const struct kbv_subject *s
                      const struct kbv_policy *p, int64_t now, struct kbv_verdict *v)
 {
     const bool expired = is_later((uint32_t)now, base->not_after);
-    struct kbv_verdict judged = *base;
+    enum kbv_status status = base->status;
+    struct kbv_match match = KBV_MATCH_NONE;
     const char *reason = NULL; /* NULL: the base verdict's */
 
-    judged.flags = (base->flags & (KBV_FLAG_ALIASED | KBV_FLAG_WILDCARD)) | KBV_FLAG_KEYED;
-    judged.subject = *subject;
-    judged.match = KBV_MATCH_NONE;
-    judged.nonce = judged.associations = judged.reference_names = judged.extensions =
-        judged.signature = judged.signed_octets = (struct kbv_slice){NULL, 0};
-    judged.auth = 0;
     if (!is_key(subject)) {
-        judged.status = KBV_STATUS_BAD_INPUT;
+        status = KBV_STATUS_BAD_INPUT;
         reason = "no key was presented";
     } else if (!is_base(base)) {
-        judged.status = KBV_STATUS_TEMPFAIL;
+        status = KBV_STATUS_TEMPFAIL;
         reason = "no verdict to derive this one from";
-    } else if (expired && base->status < KBV_STATUS_TEMPFAIL) {
-        judged.status = KBV_STATUS_STALE;
+    } else if (expired && status < KBV_STATUS_TEMPFAIL) {
+        status = KBV_STATUS_STALE;
         reason = "the verdict for this name has expired";
-    } else if (base->status == KBV_STATUS_PUBLISHED) {
-        judged.status = match_all(base->associations, subject, &judged.match, &reason);
+    } else if (status == KBV_STATUS_PUBLISHED) {
+        status = match_all(base->associations, subject, &match, &reason);
     }
-    if (judged.status == KBV_STATUS_BAD_INPUT) { /* malformed input is no key */
-        judged.flags &= (uint8_t)~KBV_FLAG_KEYED;
-        judged.subject = (struct kbv_subject){.kind = KBV_SUBJECT_NONE};
+    if (v != base)
+        *v = *base;
+    v->flags &= KBV_FLAG_ALIASED | KBV_FLAG_WILDCARD;
+    v->subject = (struct kbv_subject){.kind = KBV_SUBJECT_NONE};
+    if (status != KBV_STATUS_BAD_INPUT) { /* malformed input is no key */
+        v->flags |= KBV_FLAG_KEYED;
+        v->subject = *subject;
     }
-    if (judged.status != base->status)
-        judged.ede = kbv_status_ede(judged.status);
+    v->match = match;
+    v->nonce = v->associations = v->reference_names = v->extensions = v->signature =
+        v->signed_octets = (struct kbv_slice){NULL, 0};
+    v->auth = 0;
+    if (status != v->status)
+        v->ede = kbv_status_ede(status);
+    v->status = status;
     if (reason != NULL)
-        judged.reason = to_reason(reason);
-    judged.issued = (uint32_t)now;
-    judged.not_after = (uint32_t)now + kbv_judge_cap(judged.status, p);
-    if (!expired && is_later(judged.not_after, base->not_after))
-        judged.not_after = base->not_after;
-    *v = judged;
+        v->reason = to_reason(reason);
+    v->issued = (uint32_t)now;
+    if (expired || is_later(v->not_after, (uint32_t)now + kbv_judge_cap(status, p)))
+        v->not_after = (uint32_t)now + kbv_judge_cap(status, p);
 }

@@ -187,10 +187,8 @@ static size_t derive(const struct reply *r, const struct kbv_request *req, struc
     subject.kind = req->kind == KBV_MATERIAL_SPKI_SHA256 ? KBV_SUBJECT_SPKI : KBV_SUBJECT_CERT;
     memcpy(subject.digest, req->material.p, sizeof(subject.digest));
     kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
-    for (size_t i = 0; i < n; i++) {
-        struct kbv_verdict base = v[i];
-        kbv_judge_keyed(&base, &subject, &p, r->now, &v[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        kbv_judge_keyed(&v[i], &subject, &p, r->now, &v[i]);
     return kbv_verdict_select(v, n, true);
 }
 
@@ -199,7 +197,8 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
                              enum kbv_status *status)
 {
     *status = KBV_STATUS_BAD_INPUT;
-    if (req->kind != KBV_MATERIAL_NONE && kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
+    if (req->kind != KBV_MATERIAL_NONE && r->qinfo->qtype != LDNS_RR_TYPE_TLSA &&
+        kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
         return "key material on a _kbv name";
     *status = KBV_STATUS_REFUSED;
     if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram)
