@@ -13,6 +13,7 @@
 #include "services/cache/dns.h"
 #include "services/mesh.h"
 #include "sldns/rrdef.h"
+#include "sldns/sbuffer.h"
 #include "util/data/msgparse.h"
 #include "util/data/msgreply.h"
 #include "util/data/packed_rrset.h"
@@ -23,6 +24,7 @@
 #include "util/regional.h"
 
 #include "../../lib/request.h"
+#include "../core/sha256.h"
 #include "kbv_unbound.h"
 #include "kbvmod.h"
 
@@ -175,17 +177,34 @@ static void judge_tlsa(struct reply *r, struct tlsa_scratch *s, struct kbv_verdi
     kbv_judge_base(&s->e, &p, r->now, s->associations, sizeof(s->associations), s->names, v);
 }
 
+/* Whose key the client presented: of a certificate or a chain the end entity's. */
+static struct kbv_subject subject_of(const struct kbv_request *req)
+{
+    struct kbv_subject subject = {.kind = KBV_SUBJECT_CERT};
+    struct kbv_slice whole = req->material;
+
+    if (req->kind == KBV_MATERIAL_SPKI_SHA256 || req->kind == KBV_MATERIAL_SPKI)
+        subject.kind = KBV_SUBJECT_SPKI;
+    if (req->kind == KBV_MATERIAL_SPKI_SHA256 || req->kind == KBV_MATERIAL_CERT_SHA256) {
+        memcpy(subject.digest, req->material.p, sizeof(subject.digest));
+        return subject;
+    }
+    if (req->kind == KBV_MATERIAL_CHAIN) /* len16 and the first certificate, as was checked */
+        whole = (struct kbv_slice){whole.p + 2, sldns_read_uint16(whole.p)};
+    kbv_sha256(&whole, 1, subject.digest);
+    return subject;
+}
+
 /* The verdict for what the client presented, of n base verdicts in v; its index. */
 static size_t derive(const struct reply *r, const struct kbv_request *req, struct kbv_verdict *v,
                      size_t n)
 {
-    struct kbv_subject subject = {.kind = KBV_SUBJECT_NONE};
+    struct kbv_subject subject;
     struct kbv_policy p;
 
     if (req->kind == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
-    subject.kind = req->kind == KBV_MATERIAL_SPKI_SHA256 ? KBV_SUBJECT_SPKI : KBV_SUBJECT_CERT;
-    memcpy(subject.digest, req->material.p, sizeof(subject.digest));
+    subject = subject_of(req);
     kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
     for (size_t i = 0; i < n; i++)
         kbv_judge_keyed(&v[i], &subject, &p, r->now, &v[i]);
@@ -286,6 +305,7 @@ static void serve_option(struct reply *r, const struct edns_option *opt, bool ma
                       many ? "more than one option" : "malformed option", &v[0]);
     } else if ((no = objection(r, &req, &status)) != NULL) {
         plain_verdict(r, KBV_FOUND_REFUSAL, status, no, &v[0]);
+        i = derive(r, &req, v, 1); /* a refusal says whose key it was asked about */
     } else {
         i = derive(r, &req, v, base_verdicts(r, &scratch, v));
     }
