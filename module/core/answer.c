@@ -92,7 +92,7 @@ static bool tally_rrset(struct tally *t, const struct kbv_rrset *rrset, int64_t 
     t->security = worse(t->security, rrset->security);
     if (rrset->security != KBV_SEC_SECURE)
         return sigs.wildcard; /* nothing else that its signatures say counts */
-    if (!kbv_rrset_life_by(rrset, &sigs, now, &end))
+    if (!kbv_rrset_life(rrset, &sigs, now, &end))
         t->stale = true;
     else if (end < t->life_end)
         t->life_end = end;

@@ -7,12 +7,17 @@
 #include "lib/request.h"
 #include "module/core/rrset.h"
 
-/* The label that stands between a name and what is asked about it. */
-static const char kbv_label[] = "_kbv";
+enum { KBV_LABEL_OCTETS = 5 };
 
+/* The label that stands between a name and what is asked about it, whatever the case (RFC 4343);
+ * there are KBV_LABEL_OCTETS at label. Looked for in every query, and every TLSA owner has other
+ * labels that begin with "_" and are as long. */
 static bool is_kbv_label(const uint8_t *label)
 {
-    return label[0] == sizeof(kbv_label) - 1 && kbv_name_first_label_is(label, kbv_label);
+    const uint8_t fold = 'a' ^ 'A';
+
+    return label[0] == KBV_LABEL_OCTETS - 1 && label[1] == '_' && (label[2] | fold) == 'k' &&
+           (label[3] | fold) == 'b' && (label[4] | fold) == 'v';
 }
 
 /* The first _kbv label in a well-formed name; NULL if there is none. *before: labels before it. */
@@ -36,7 +41,7 @@ bool kbv_name_under_kbv(const uint8_t *name, size_t len)
     while (at < len && name[at] != 0) {
         if (name[at] > 63)
             return false;
-        found |= at + sizeof(kbv_label) <= len && is_kbv_label(name + at);
+        found |= at + KBV_LABEL_OCTETS <= len && is_kbv_label(name + at);
         at += name[at] + 1u;
     }
     return found && at < len;

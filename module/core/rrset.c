@@ -91,16 +91,8 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-bool kbv_rrset_life(const struct kbv_rrset *rrset, int64_t now, int64_t *end)
-{
-    struct kbv_signatures sigs;
-
-    kbv_rrset_signatures(rrset, now, &sigs);
-    return kbv_rrset_life_by(rrset, &sigs, now, end);
-}
-
-bool kbv_rrset_life_by(const struct kbv_rrset *rrset, const struct kbv_signatures *sigs,
-                       int64_t now, int64_t *end)
+bool kbv_rrset_life(const struct kbv_rrset *rrset, const struct kbv_signatures *sigs, int64_t now,
+                    int64_t *end)
 {
     int64_t life_end;
 

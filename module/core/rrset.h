@@ -74,12 +74,10 @@ struct kbv_signatures {
 void kbv_rrset_signatures(const struct kbv_rrset *rrset, int64_t now, struct kbv_signatures *out);
 
 /* The end of what rrset supports: min of ttl_end, added + original TTL (at least one second),
- * and the earliest expiration. False (STALE): no RRSIG is valid at now, or ttl_end <= now. A
- * synthesised CNAME has no signature and counts by its DNAME: call this for the DNAME. */
-bool kbv_rrset_life(const struct kbv_rrset *rrset, int64_t now, int64_t *end);
-
-/* The same with the signatures that kbv_rrset_signatures() found. */
-bool kbv_rrset_life_by(const struct kbv_rrset *rrset, const struct kbv_signatures *sigs,
-                       int64_t now, int64_t *end);
+ * and the earliest expiration; sigs is what kbv_rrset_signatures() found at now. False (STALE): no
+ * RRSIG is valid at now, or ttl_end <= now. A synthesised CNAME has no signature and counts by its
+ * DNAME: call this for the DNAME. */
+bool kbv_rrset_life(const struct kbv_rrset *rrset, const struct kbv_signatures *sigs, int64_t now,
+                    int64_t *end);
 
 #endif

@@ -118,7 +118,8 @@ START_TEST(a_signature_is_valid_or_passed_over)
                  &validity[_i].sig, 1, NOW);
     kbv_rrset_signatures(&f.rrset, NOW, &out);
     ck_assert_msg(out.any_valid == (validity[_i].valid == 1), "%s", validity[_i].what);
-    ck_assert_msg(kbv_rrset_life(&f.rrset, NOW, &end) == out.any_valid, "%s", validity[_i].what);
+    ck_assert_msg(kbv_rrset_life(&f.rrset, &out, NOW, &end) == out.any_valid, "%s",
+                  validity[_i].what);
     if (!out.any_valid)
         ck_assert_uint_eq(out.lowest_alg, 0);
 }
@@ -180,7 +181,7 @@ START_TEST(another_signature_lends_no_dates_to_the_one_that_verified)
     fixture_make(&f, "_443._tcp.example.", sigs, 2, NOW);
     kbv_rrset_signatures(&f.rrset, NOW, &out);
     ck_assert_msg(!out.any_valid && out.lowest_alg == 0, "%s", unproven[_i].what);
-    ck_assert(!kbv_rrset_life(&f.rrset, NOW, &end));
+    ck_assert(!kbv_rrset_life(&f.rrset, &out, NOW, &end));
 }
 END_TEST
 
@@ -259,12 +260,14 @@ static const struct {
 START_TEST(life_is_the_earliest_end)
 {
     struct fixture f;
+    struct kbv_signatures sigs;
     int64_t end = 12345;
 
     fixture_make(&f, "_443._tcp.example.", &lives[_i].sig, 1, NOW);
     f.rrset.added = NOW + lives[_i].added;
     f.rrset.ttl_end = NOW + lives[_i].ttl_end;
-    ck_assert_msg(kbv_rrset_life(&f.rrset, NOW, &end) == (lives[_i].end != 0), "%s",
+    kbv_rrset_signatures(&f.rrset, NOW, &sigs);
+    ck_assert_msg(kbv_rrset_life(&f.rrset, &sigs, NOW, &end) == (lives[_i].end != 0), "%s",
                   lives[_i].what);
     ck_assert_msg(end == (lives[_i].end != 0 ? NOW + lives[_i].end : 12345), "%s: %lld",
                   lives[_i].what, (long long)(end - NOW));
@@ -274,10 +277,12 @@ END_TEST
 START_TEST(no_signature_is_stale)
 {
     struct fixture f;
+    struct kbv_signatures sigs;
     int64_t end = 12345;
 
     fixture_make(&f, "_443._tcp.example.", NULL, 0, NOW);
-    ck_assert(!kbv_rrset_life(&f.rrset, NOW, &end));
+    kbv_rrset_signatures(&f.rrset, NOW, &sigs);
+    ck_assert(!kbv_rrset_life(&f.rrset, &sigs, NOW, &end));
     ck_assert_int_eq(end, 12345);
 }
 END_TEST
