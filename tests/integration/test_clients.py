@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig, kdig
-from kbvtest.resolver import Resolver
+from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same
 
 OWNER = "_8003._tcp.js1.op-a.example."
@@ -48,7 +48,7 @@ def mixed(rrtype):
 def in_flight(described, world, questions):
     """The authority keeps silent until all wait for the same name."""
     ctl = str(programs.TREE / "tests/world/ctl")
-    with Resolver(described):
+    with Resolver(described, extra=PATIENT):
         dig("op-a.example.", "DNSKEY")
         subprocess.run([ctl, "pause", "op-a"], check=True)
         waker = subprocess.Popen(["sh", "-c", f"sleep 1; exec {ctl} resume op-a"])

@@ -8,7 +8,7 @@ import time
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, NoReply, dig
-from kbvtest.resolver import Resolver
+from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same
 from kbvworld import capture
 
@@ -146,7 +146,7 @@ def while_paused(described, servers, name, wanted):
 
 
 def first_step_at_once(described):
-    with Resolver(described):
+    with Resolver(described, extra=PATIENT):
         dig(SUFFIX, "DNSKEY")
         case = next(case for case in described["cases"] if case["id"] == "joineui-b")
         wanted = {(case["name"], rrtype) for rrtype in ("NAPTR", "A", "AAAA")}
@@ -155,7 +155,7 @@ def first_step_at_once(described):
 
 
 def host_step_at_once(described):
-    with Resolver(described):
+    with Resolver(described, extra=PATIENT):
         dig("op-a.example.", "DNSKEY")
         case = next(case for case in described["cases"] if case["id"] == "netid-a")
         wanted = {("ns.op-a.example.", "A"), ("ns.op-a.example.", "AAAA"),
