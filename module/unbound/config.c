@@ -107,30 +107,17 @@ struct kbv_options *kbv_config_read(struct config_file *cfg)
     return o;
 }
 
-/* The next word of a module-config at *s; false at its end. */
-static bool next_word(const char **s, const char **word, size_t *len)
-{
-    static const char blank[] = " \t\r\n";
-
-    *word = *s + strspn(*s, blank);
-    *len = strcspn(*word, blank);
-    *s = *word + *len;
-    return *len != 0;
-}
-
-/* How often kbv stands in module-config, and whether it is the first word. */
+/* How often kbv stands in module-config, and whether it is the first word. Unbound takes modules by
+ * the start of a word, "kbvvalidator" too, hence not word by word. */
 static size_t stack_count(const char *module_conf, bool *leftmost)
 {
-    const char *word;
-    size_t len, n = 0;
+    static const char blank[] = " \t\r\n";
+    const char *first = module_conf + strspn(module_conf, blank);
+    size_t n = 0;
 
-    *leftmost = false;
-    for (size_t i = 0; next_word(&module_conf, &word, &len); i++) {
-        if (len != 3 || memcmp(word, "kbv", 3) != 0)
-            continue;
+    *leftmost = strncmp(first, "kbv", 3) == 0 && strcspn(first, blank) == 3;
+    for (const char *p = module_conf; (p = strstr(p, "kbv")) != NULL; p += 3)
         n++;
-        *leftmost |= i == 0;
-    }
     return n;
 }
 
