@@ -9,6 +9,7 @@ from kbvworld import capture
 
 OWNER = "_8003._tcp.js1.op-a.example."
 LARGE = "_443._tcp.many30.op-v.example."  # thirty TLSA records
+FITS = "_443._tcp.many21.op-v.example."   # the answer fits 1232 octets, with the option it would not
 FAR, FAR6 = capture.SERVICE               # to ask there is to ask from there: not loopback
 NONCE = bytes(range(16))
 TLS, HTTPS = 853, 443
@@ -71,11 +72,15 @@ def nonces_differ(key):
 def large_options(_):
     """Over UDP a verdict beyond 900 octets is LIMIT, `use TCP`; over the others it is whole."""
     for rrtype in TYPES:
-        for server in (FAR, "127.0.0.1"):
-            reply = dig(LARGE, rrtype, spec.request(), "+notcp", "+ignore", server=server)
+        for name, server in ((LARGE, FAR), (LARGE, "127.0.0.1"), (FITS, FAR), (FITS, "127.0.0.1")):
+            reply = dig(name, rrtype, spec.request(), "+notcp", "+ignore", server=server)
             within("octets of the option", len(reply.option), 66, 900)
             found = verdicts.decode(reply.option)
             same("status, reason", (found["status"], found["reason"]), ("LIMIT", "use TCP"))
+            within("octets of the reply", reply.size, 12, 1232)
+            if "tc" not in reply.flags:
+                same("EDE", reply.edes, [49159])
+        assert "tc" not in dig(FITS, rrtype, None, "+notcp", "+ignore", server=FAR).flags, "TC"
         for arguments, port in ((["+tcp"], 53), (["+tls"], TLS), (["+https"], HTTPS)):
             found = option(kdig, LARGE, spec.request(), *arguments, rrtype=rrtype, server=FAR,
                            port=port)

@@ -144,7 +144,7 @@ def keyed_tlsa(world, case, material, digest):
         same("AD", "ad" in reply.flags, "ad" in plain.flags)
         same("TLSA records", sorted(record.text for record in reply.records("TLSA")),
              sorted(record.text for record in plain.records("TLSA")))
-        assert row["status"] in ("BOUND", "PUBLISHED") or reply.edes, "no EDE"
+        assert row["status"] in ("BOUND", "PUBLISHED") or reply.edes, f"no EDE in {reply.size} octets"
         secure = case["expect"][0]["status"] in ("PUBLISHED", "UNUSABLE", "NO_BINDING")
         if secure:
             assert "ad" in reply.flags, "no AD on a secure TLSA answer"
