@@ -91,6 +91,10 @@ static const struct row usual[] = {
     {JOINEUI, TXT, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
     {JOINEUI, 255, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
     {"_kbvx.js.example.net.", TXT, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
+    {"akbv.js.example.net.", TXT, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
+    {"_tbv.js.example.net.", TXT, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
+    {"_kcv.js.example.net.", TXT, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
+    {"_kbw.js.example.net.", TXT, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
     {"x_kbv.js.example.net.", 1, KBV_FORM_NOT_OURS, 0, NULL, 0, 0},
 
     /* Identifiers. */

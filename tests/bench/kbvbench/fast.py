@@ -2,10 +2,10 @@
 """Repeated questions: dnsperf against a stock Unbound and against one with the module.
 
 Both resolvers run all the time, one thread each, pinned to one processor; dnsperf has another one.
-In each round every case gets its second; the next round begins one case later. A ratio is taken
-within a round, against the stock resolver's figure of the same round, so that what else the machine
-does at the time falls on both. What a question costs the resolver is read from its processor
-clock: that figure holds when the machine is busy, or when dnsperf is the slower one.
+In each round, a few seconds long, every case gets its run; the next round begins one case later. A
+ratio is taken within a round, against the stock resolver's figure of the same round, so that what
+else the machine does at the time falls on both. What a question costs the resolver is read from its
+processor clock: that figure holds when the machine is busy, or when dnsperf is the slower one.
 """
 
 import re
@@ -23,6 +23,7 @@ from . import figures, names
 OPTION = 65100
 BOUND, NOT_BOUND, PUBLISHED = 1, 2, 6
 VERDICT = 0x12
+RUN = 20480     # questions of one run
 DIGESTS = 4096  # different ones, for the names that are bound to nothing
 
 
@@ -165,7 +166,8 @@ def measure(world, folder, resolvers, processor, rounds, progress):
         for case in measured[shift:] + measured[:shift]:
             resolver = resolvers[case.resolver]
             before, started = cpu_ns(resolver.process.pid), time.monotonic_ns()
-            qps, answers, size = dnsperf(case, files[case.name], resolver.port, processor, "-l", "1")
+            qps, answers, size = dnsperf(case, files[case.name], resolver.port, processor, "-n",
+                                         str(RUN // len(case.questions)))
             used = cpu_ns(resolver.process.pid) - before
             case.qps.append(qps)
             case.cpu_us.append(used / answers / 1000)
