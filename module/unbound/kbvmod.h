@@ -66,10 +66,10 @@ bool kbv_subquery_start_base(struct module_qstate *qstate, struct kbv_qstate *k)
 /* Brings the answer of a finished sub-query home. */
 void kbv_subquery_finished(struct module_qstate *sub, struct module_qstate *super,
                            struct kbv_qstate *k);
-/* What rep says, as the core sees it, in region. ttl_base: 0 if the TTLs of rep are absolute, else
- * the time that they are relative to. copy: octets too, else they stay rep's. False: no memory. */
-bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, int64_t ttl_base,
-                     struct regional *region, bool copy, struct kbv_answer *out);
+/* What rep says at now, as the core sees it, in region. absolute: its TTLs are points in time, as
+ * in the cache. copy: octets too, else they stay rep's. False: no memory. */
+bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, int64_t now,
+                     bool absolute, struct regional *region, bool copy, struct kbv_answer *out);
 
 /* reply.c */
 #define KBV_KEEP_NOT  0          /* [s] an answer that the message cache does not get */

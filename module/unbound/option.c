@@ -42,9 +42,8 @@ struct reply {
     int rcode;
     struct regional *region;
     int64_t now;
-    int64_t ttl_base; /* see kbv_answer_view() */
-    bool local;       /* local data: the operator's own word */
-    bool datagram;    /* over UDP, and not from a loopback address */
+    bool local;    /* local data: the operator's own word */
+    bool datagram; /* over UDP, and not from a loopback address */
     bool udp;
     struct kbv_question *question; /* of the option; see question_of() */
     bool question_read;
@@ -165,7 +164,7 @@ static void judge_tlsa(struct reply *r, struct tlsa_scratch *s, struct kbv_verdi
         plain_verdict(r, KBV_FOUND_STALE, 0, "expired data", v);
         return;
     }
-    if (!kbv_answer_view(r->qstate ? r->qstate->env : NULL, r->rep, r->rcode, r->ttl_base,
+    if (!kbv_answer_view(r->qstate ? r->qstate->env : NULL, r->rep, r->rcode, r->now, !r->qstate,
                          r->region, false, &a)) {
         plain_verdict(r, KBV_FOUND_FAILURE, 0, "out of memory", v);
         return;
@@ -415,7 +414,6 @@ static void serve(const struct kbv_module *m, struct query_info *qinfo,
         .now = qstate ? (int64_t)*qstate->env->now : (int64_t)start_time->tv_sec,
         .local = local,
     };
-    r.ttl_base = qstate ? r.now : 0;
     read_transport(&r, edns, repinfo);
     if (opt && qinfo->qtype != LDNS_RR_TYPE_TXT)
         serve_option(&r, opt, many, out);

@@ -46,12 +46,10 @@ static uint32_t life_of(const struct kbv_verdict *v, uint32_t now)
 static enum kbv_err append(struct regional *region, struct rdatas *r, const struct kbv_verdict *v,
                            bool txt, size_t others)
 {
-    uint8_t *rr = regional_alloc(region, 2 + KBV_RDATA_MAX);
+    uint8_t rr[2 + KBV_RDATA_MAX];
     size_t len;
     enum kbv_err err;
 
-    if (!rr)
-        return KBV_ERR_NOMEM;
     err = txt ? kbv_verdict_txt(v, rr + 2, KBV_RDATA_MAX, &len)
               : kbv_verdict_encode(v, rr + 2, KBV_RDATA_MAX, &len);
     if (err)
@@ -62,7 +60,9 @@ static enum kbv_err append(struct regional *region, struct rdatas *r, const stru
     for (size_t i = 0; i < r->n; i++)
         if (r->len[i] == 2 + len && memcmp(r->rr[i], rr, r->len[i]) == 0)
             return KBV_OK;
-    r->rr[r->n] = rr;
+    r->rr[r->n] = regional_alloc_init(region, rr, 2 + len);
+    if (!r->rr[r->n])
+        return KBV_ERR_NOMEM;
     r->len[r->n++] = 2 + len;
     r->total += len;
     return KBV_OK;

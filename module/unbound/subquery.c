@@ -180,7 +180,7 @@ static bool keep(struct regional *region, struct kbv_slice *s)
 }
 
 static bool rrset_view(struct module_env *env, struct ub_packed_rrset_key *key,
-                       enum sec_status message, int64_t ttl_base, struct regional *region,
+                       enum sec_status message, int64_t now, bool absolute, struct regional *region,
                        bool copy, struct kbv_rrset *out)
 {
     const struct packed_rrset_data *d = key->entry.data;
@@ -207,18 +207,21 @@ static bool rrset_view(struct module_env *env, struct ub_packed_rrset_key *key,
     for (size_t i = 0; copy && i < n_rr + n_sig; i++)
         if (!keep(region, &rr[i]))
             return false;
-    if (ttl_base == 0) { /* straight from the cache: times are absolute */
+    if (absolute) {
         out->added = d->ttl_add;
         out->ttl_end = d->ttl;
-        return true;
+    } else {
+        /* cache-min-ttl lengthens TTLs, and may have done so before it was changed. */
+        out->added = added_of(env, key, now);
+        /* serve-original-ttl gives copies their full TTL: it ran since then. */
+        out->ttl_end = (SERVE_ORIGINAL_TTL ? out->added : now) + d->ttl;
     }
-    /* cache-min-ttl lengthens TTLs, and may have done so before it was changed. */
-    out->added = added_of(env, key, ttl_base);
-    /* serve-original-ttl gives copies their full TTL: it ran since then. */
-    out->ttl_end = (SERVE_ORIGINAL_TTL ? out->added : ttl_base) + d->ttl;
-    /* Fresh data with TTL 0 serves this one answer. */
-    if (d->ttl == 0)
-        out->ttl_end = ttl_base + 1;
+    /* TTL 0 serves the answer that it came with, and Unbound serves a record through the second in
+     * which its TTL ends: that second is its own. */
+    if (out->ttl_end == now) {
+        out->ttl_end++;
+        out->added++;
+    }
     return true;
 }
 
@@ -227,8 +230,8 @@ static bool is_denial_type(uint16_t type)
     return type == LDNS_RR_TYPE_SOA || type == LDNS_RR_TYPE_NSEC || type == LDNS_RR_TYPE_NSEC3;
 }
 
-bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, int64_t ttl_base,
-                     struct regional *region, bool copy, struct kbv_answer *out)
+bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, int64_t now,
+                     bool absolute, struct regional *region, bool copy, struct kbv_answer *out)
 {
     struct kbv_answer a = {.ede = KBV_EDE_NONE};
     struct kbv_rrset *sets;
@@ -252,7 +255,7 @@ bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, 
     if (!sets)
         return false;
     for (size_t i = 0; i < rep->an_numrrsets; i++, n++)
-        if (!rrset_view(env, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
+        if (!rrset_view(env, rep->rrsets[i], rep->security, now, absolute, region, copy, &sets[n]))
             return false;
     a.answer = sets;
     a.n_answer = n;
@@ -260,7 +263,7 @@ bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, 
     for (size_t i = rep->an_numrrsets; i < rep->an_numrrsets + rep->ns_numrrsets; i++) {
         if (!is_denial_type(ntohs(rep->rrsets[i]->rk.type)))
             continue;
-        if (!rrset_view(env, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
+        if (!rrset_view(env, rep->rrsets[i], rep->security, now, absolute, region, copy, &sets[n]))
             return false;
         n++;
     }
@@ -277,7 +280,8 @@ static void bring_home(struct module_qstate *sub, struct module_qstate *super, s
     *a = none;
     if (sub->return_rcode != LDNS_RCODE_NOERROR && (!rep || rep->security != sec_status_bogus))
         return;
-    if (!kbv_answer_view(super->env, rep, 0, (int64_t)*super->env->now, super->region, true, a)) {
+    if (!kbv_answer_view(super->env, rep, 0, (int64_t)*super->env->now, false, super->region, true,
+                         a)) {
         *a = none;
         return;
     }
