@@ -13,6 +13,7 @@ from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig, kdig
 from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same, within
+from kbvworld import capture
 
 CLIENTS = (dig, kdig)
 TXT_ORDER = ["v", "status", "owner", "endpoint", "match", "pin", "issued", "not-after", "reason"]
@@ -276,6 +277,17 @@ def stays_as_issued():
     within("seconds that the TTL counted down in 3 s", counted, 2, 4)
 
 
+def nothing_went_out(described):
+    """After all these questions: none of ours was asked upstream, and nobody unknown was asked."""
+    known = {address for server in described["servers"].values()
+             for address in server["addresses"]}
+    asked = list(capture.queries(described["capture"]))
+    assert len(asked) > 100, "the capture is empty"
+    same("questions of ours that went upstream",
+         [(query.name, query.type) for query in asked if query.is_planted], [])
+    same("packets to strangers", capture.strays(described["capture"], known), [])
+
+
 def main():
     suite = tap.Suite("verdicts")
     described = programs.world()
@@ -286,6 +298,7 @@ def main():
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda case: suite.tests(rows_of(world, case)), cases))
         suite.test("a cached verdict stays as it was issued", stays_as_issued)
+        suite.test("nothing of ours went upstream", nothing_went_out, described)
         suite.test("the resolver ends in good order", resolver.end)
     suite.finish()
 
