@@ -35,6 +35,9 @@ void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
         .max_ttl = m->opts->max_ttl,
         .max_negative_ttl = m->opts->max_negative_ttl,
         .bogus_ttl = m->bogus_ttl,
+        .pkix = m->opts->bundle != NULL,
+        .security_level = m->opts->security_level,
+        .dane = m->dane,
     };
     for (size_t i = 0; i < m->opts->n_require_secure; i++) {
         const struct kbv_name *s = &m->opts->require_secure[i];
@@ -53,6 +56,13 @@ static int deadline_ms(const struct config_file *cfg)
     return ms > 0 && ms < longest_ms ? ms : longest_ms;
 }
 
+static void delete_module(struct kbv_module *m)
+{
+    kbv_dane_delete(m->dane);
+    kbv_options_delete(m->opts);
+    free(m);
+}
+
 static int kbv_init(struct module_env *env, int id)
 {
     struct kbv_module *m = calloc(1, sizeof(*m));
@@ -65,6 +75,12 @@ static int kbv_init(struct module_env *env, int id)
         free(m);
         return 0;
     }
+    m->dane = kbv_dane_create(m->opts->bundle);
+    if (!m->dane) {
+        log_err("kbv: OpenSSL could not set up DANE");
+        delete_module(m);
+        return 0;
+    }
     m->bogus_ttl = env->cfg->bogus_ttl < 0 ? 0 : (uint32_t)env->cfg->bogus_ttl;
     m->serve_original_ttl = env->cfg->serve_original_ttl;
     m->deadline_ms = deadline_ms(env->cfg);
@@ -73,8 +89,7 @@ static int kbv_init(struct module_env *env, int id)
     env->modinfo[id] = m;
     if (!kbv_option_register(env, id)) {
         log_err("kbv: could not register the reply callbacks");
-        kbv_options_delete(m->opts);
-        free(m);
+        delete_module(m);
         env->modinfo[id] = NULL;
         return 0;
     }
@@ -87,8 +102,7 @@ static void kbv_deinit(struct module_env *env, int id)
     if (!m)
         return;
     kbv_option_unregister(env, id);
-    kbv_options_delete(m->opts);
-    free(m);
+    delete_module(m);
     env->modinfo[id] = NULL;
 }
 
@@ -195,6 +209,7 @@ static void conclude_base(struct module_qstate *qstate, const struct kbv_module 
                           struct kbv_qstate *k)
 {
     struct kbv_verdict base[KBV_VERDICTS_MAX], v[KBV_VERDICTS_MAX];
+    struct kbv_presented presented = kbv_presented_digest(&k->q.subject);
     struct kbv_policy p;
     size_t n = k->base ? kbv_reply_decode(k->base, base, KBV_VERDICTS_MAX) : 0;
     bool bound = false;
@@ -209,7 +224,7 @@ static void conclude_base(struct module_qstate *qstate, const struct kbv_module 
             v[i] = base[i];
             continue;
         }
-        kbv_judge_keyed(&base[i], &k->q.subject, &p, (int64_t)*qstate->env->now, &v[i]);
+        kbv_judge_keyed(&base[i], &presented, &p, (int64_t)*qstate->env->now, &v[i]);
         bound |= v[i].status == KBV_STATUS_BOUND;
     }
     /* Any digest may be asked for: one that is bound to nothing must not push others out of

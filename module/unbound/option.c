@@ -164,26 +164,25 @@ static void judge_tlsa(const struct reply *r, const struct kbv_question *q, stru
 
 /* The verdict for what the client presented, of n base verdicts in v; its index. */
 static size_t derive(const struct reply *r, const struct kbv_question *q,
-                     const struct kbv_request *req, struct kbv_verdict *v, size_t n)
+                     struct kbv_presented *presented, struct kbv_verdict *v, size_t n)
 {
-    struct kbv_subject subject = {.kind = KBV_SUBJECT_NONE};
     struct kbv_policy p;
 
-    if (req->kind == KBV_MATERIAL_NONE)
+    if (presented->material == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
-    subject.kind = req->kind == KBV_MATERIAL_SPKI_SHA256 ? KBV_SUBJECT_SPKI : KBV_SUBJECT_CERT;
-    memcpy(subject.digest, req->material.p, sizeof(subject.digest));
     kbv_policy_for(r->m, q->name, q->name_len, &p);
     for (size_t i = 0; i < n; i++) {
         struct kbv_verdict base = v[i];
-        kbv_judge_keyed(&base, &subject, &p, r->now, &v[i]);
+        kbv_judge_keyed(&base, presented, &p, r->now, &v[i]);
     }
+    kbv_presented_clear(presented);
     return kbv_verdict_select(v, n, true);
 }
 
-/* What the client asked for cannot be served; NULL if it can. */
+/* What the client asked for cannot be served; NULL if it can: *presented is what it presents. */
 static const char *objection(const struct reply *r, const struct kbv_question *q,
-                             const struct kbv_request *req, enum kbv_status *status)
+                             const struct kbv_request *req, struct kbv_presented *presented,
+                             enum kbv_status *status)
 {
     *status = KBV_STATUS_BAD_INPUT;
     if (q->under_kbv && req->kind != KBV_MATERIAL_NONE)
@@ -191,8 +190,10 @@ static const char *objection(const struct reply *r, const struct kbv_question *q
     *status = KBV_STATUS_REFUSED;
     if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram)
         return use_tcp;
-    if (req->kind > KBV_MATERIAL_CERT_SHA256)
-        return "only digests are served";
+    *status = KBV_STATUS_BAD_INPUT;
+    if (req->kind != KBV_MATERIAL_NONE &&
+        kbv_presented_read(req->kind, req->material, presented) != KBV_OK)
+        return "malformed key or certificate";
     return NULL;
 }
 
@@ -239,6 +240,7 @@ static void serve_option(const struct reply *r, const struct edns_option *opt, b
     struct kbv_verdict v[KBV_VERDICTS_MAX];
     struct tlsa_scratch scratch;
     struct kbv_request req = {.kind = KBV_MATERIAL_NONE};
+    struct kbv_presented presented = {.material = KBV_MATERIAL_NONE};
     struct kbv_question q;
     enum kbv_status status;
     const char *no;
@@ -252,7 +254,7 @@ static void serve_option(const struct reply *r, const struct edns_option *opt, b
         req = (struct kbv_request){.kind = KBV_MATERIAL_NONE};
         plain_verdict(r, &q, KBV_FOUND_REFUSAL, KBV_STATUS_BAD_INPUT,
                       many ? "more than one option" : "malformed option", &v[0]);
-    } else if ((no = objection(r, &q, &req, &status)) != NULL) {
+    } else if ((no = objection(r, &q, &req, &presented, &status)) != NULL) {
         plain_verdict(r, &q, KBV_FOUND_REFUSAL, status, no, &v[0]);
     } else {
         if (r->qinfo->qtype != LDNS_RR_TYPE_TLSA)
@@ -264,7 +266,7 @@ static void serve_option(const struct reply *r, const struct edns_option *opt, b
         if (n == 0)
             plain_verdict(r, &q, r->local ? KBV_FOUND_UNPROVEN : KBV_FOUND_FAILURE, 0,
                           r->local ? "local or policy data" : "no verdict", &v[n++]);
-        i = derive(r, &q, &req, v, n);
+        i = derive(r, &q, &presented, v, n);
     }
     put_option(r, &q, &v[i], req.nonce, out);
     put_ede(r, v[i].ede, v[i].reason, out);

@@ -95,17 +95,19 @@ static void step_judge_base(void)
 
 static void step_judge_keyed(void)
 {
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     struct kbv_verdict v;
 
-    kbv_judge_keyed(&at.base[0], &at.subject, &at.policy, NOW, &v);
+    kbv_judge_keyed(&at.base[0], &presented, &at.policy, NOW, &v);
     at.sink += v.status;
 }
 
 static void step_judge_other(void)
 {
+    struct kbv_presented presented = kbv_presented_digest(&at.other);
     struct kbv_verdict v;
 
-    kbv_judge_keyed(&at.base[0], &at.other, &at.policy, NOW, &v);
+    kbv_judge_keyed(&at.base[0], &presented, &at.policy, NOW, &v);
     at.sink += v.status;
 }
 
@@ -242,6 +244,7 @@ static void set_records(void)
 
 static void set_verdicts(void)
 {
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     at.policy = (struct kbv_policy){.max_ttl = 3600, .max_negative_ttl = 300, .bogus_ttl = 60};
     at.evidence = (struct kbv_evidence){
         .finding = KBV_FOUND_TLSA,
@@ -266,7 +269,7 @@ static void set_verdicts(void)
     need(at.base[0].status == KBV_STATUS_PUBLISHED, "the base verdict is not PUBLISHED");
     at.base[1] = at.base[0];
     at.base[1].priority = 1;
-    kbv_judge_keyed(&at.base[0], &at.subject, &at.policy, NOW, &at.keyed);
+    kbv_judge_keyed(&at.base[0], &presented, &at.policy, NOW, &at.keyed);
     need(at.keyed.status == KBV_STATUS_BOUND, "the keyed verdict is not BOUND");
     need(kbv_verdict_encode(&at.base[0], at.octets, sizeof(at.octets), &at.octets_len) == KBV_OK,
          "the base verdict has no octets");
