@@ -311,6 +311,14 @@ static bool read_auth(struct kbv_reader *r, const uint8_t *octets, struct kbv_ve
     return kbv_reader_done(r);
 }
 
+enum kbv_status kbv_verdict_peek_status(const uint8_t *octets, size_t len)
+{
+    struct kbv_reader r = kbv_reader_on(octets, len);
+    uint8_t kind = kbv_reader_u8(&r), status = kbv_reader_u8(&r);
+
+    return kind == KIND_VERDICT && kbv_status_name(status) ? status : KBV_STATUS_NONE;
+}
+
 enum kbv_err kbv_verdict_decode(struct kbv_verdict *v, const uint8_t *octets, size_t len)
 {
     struct kbv_reader r = kbv_reader_on(octets, len), tlvs;

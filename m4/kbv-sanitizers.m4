@@ -15,6 +15,7 @@ AS_CASE([$enable_sanitizers],
 AS_IF([test -n "$KBV_SANITIZERS"], [
     kbv_flags="-fsanitize=$KBV_SANITIZERS -fno-omit-frame-pointer"
     AS_CASE([$KBV_SANITIZERS], [*undefined*], [kbv_flags="$kbv_flags -fno-sanitize-recover=all"])
+    UNBOUND_CONFIGURE=--enable-debug # its assertions too
     CFLAGS="$CFLAGS $kbv_flags"
     LDFLAGS="$LDFLAGS $kbv_flags"
     AC_MSG_CHECKING([whether the compiler has -fsanitize=$KBV_SANITIZERS])
@@ -23,4 +24,5 @@ AS_IF([test -n "$KBV_SANITIZERS"], [
          AC_MSG_ERROR([--enable-sanitizers=$KBV_SANITIZERS: the compiler cannot link with it])])
 ])
 AC_SUBST([KBV_SANITIZERS])
+AC_SUBST([UNBOUND_CONFIGURE])
 ])

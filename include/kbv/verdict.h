@@ -157,6 +157,10 @@ enum kbv_err kbv_verdict_encode(const struct kbv_verdict *v, uint8_t *out, size_
  * looked at and no signature verified. *v is set on success only. */
 enum kbv_err kbv_verdict_decode(struct kbv_verdict *v, const uint8_t *octets, size_t len);
 
+/* The status that octets begin with, NONE if they are too short or of another version or kind.
+ * Nothing else is looked at: good for passing over a verdict, not for believing one. */
+enum kbv_status kbv_verdict_peek_status(const uint8_t *octets, size_t len);
+
 /* Walks ASSOCIATIONS: start with *pos = 0; true while *a was set. The value was
  * checked by decode; on an undecoded value a malformed rest ends the walk. */
 bool kbv_association_next(struct kbv_slice associations, size_t *pos, struct kbv_association *a);

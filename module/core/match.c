@@ -40,9 +40,10 @@ static struct kbv_reader der_any(struct kbv_reader *in, uint8_t *tag)
     if (len >= 0x80) {
         octets = len - 0x80;
         len = 0;
-        for (size_t i = 0; i < octets && i < sizeof(len); i++)
+        for (size_t i = 0; i < octets && i < 2; i++)
             len = len << 8 | kbv_reader_u8(in);
-        if (octets < 1 || octets > 3 || len < 0x80 || len >> 8 * (octets - 1) == 0)
+        /* Two are enough for what fits a DNS message or a request; none is the indefinite form. */
+        if (octets > 2 || len < 0x80 || len >> 8 * (octets - 1) == 0)
             kbv_reader_fail(in);
     }
     if ((*tag & 0x1F) == 0x1F)

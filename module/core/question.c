@@ -15,7 +15,7 @@ static const uint8_t *find_kbv_label(const uint8_t *name, size_t *before)
 {
     *before = 0;
     for (const uint8_t *label = name; label[0] != 0; label += label[0] + 1) {
-        if (kbv_name_first_label_is(label, kbv_label))
+        if (label[0] == sizeof(kbv_label) - 1 && kbv_name_first_label_is(label, kbv_label))
             return label;
         ++*before;
     }

@@ -171,6 +171,11 @@ static void answer_without_lookup(struct module_qstate *qstate, const struct kbv
         snprintf(e.reason, sizeof(e.reason), "%s", reason);
     kbv_policy_for(m, k->q.name, k->q.name_len, &p);
     kbv_judge_base(&e, &p, (int64_t)*qstate->env->now, NULL, 0, NULL, &v);
+    if (k->q.subject.kind != KBV_SUBJECT_NONE) { /* it says whose key it was asked about */
+        struct kbv_presented presented = kbv_presented_digest(&k->q.subject);
+        struct kbv_verdict base = v;
+        kbv_judge_keyed(&base, &presented, &p, (int64_t)*qstate->env->now, &v);
+    }
     finish(qstate, id, kbv_reply_verdicts(qstate, k, &v, 1, KBV_KEEP_NOT));
 }
 

@@ -44,6 +44,8 @@ struct reply {
     bool local;       /* local data: the operator's own word */
     bool datagram;    /* over UDP, and not from a loopback address */
     bool udp;
+    struct kbv_question *question; /* of the option; see question_of() */
+    bool question_read;
 };
 
 static bool is_loopback(const struct sockaddr_storage *a)
@@ -96,19 +98,30 @@ static const struct edns_option *find_option(const struct edns_data *edns, uint1
     return found;
 }
 
-/* The reply's verdicts: made here, before, as RRs. 0: there are none. */
-static size_t verdicts_of(const struct reply *r, struct kbv_verdict *v)
+/* What the option asks. Read where it is needed: verdicts that were made before hold it all. */
+static const struct kbv_question *question_of(struct reply *r)
 {
-    const struct ub_packed_rrset_key *rrset =
-        r->rep && !r->local ? kbv_reply_rrset(r->rep, r->m->opts->rrtype) : NULL;
-    return rrset ? kbv_reply_decode(rrset, v, KBV_VERDICTS_MAX) : 0;
+    const struct query_info *qi = r->qinfo;
+
+    if (!r->question_read && qi->qtype == LDNS_RR_TYPE_TLSA)
+        kbv_question_literal(r->m->opts, qi->qname, qi->qname_len, r->question);
+    else if (!r->question_read)
+        kbv_question_read(r->m->opts, qi->qname, qi->qname_len, qi->qtype, r->question);
+    r->question_read = true;
+    return r->question;
+}
+
+/* The RRset of verdicts in the reply, made here before; NULL: there is none. */
+static const struct ub_packed_rrset_key *verdict_rrset(const struct reply *r)
+{
+    return r->rep && !r->local ? kbv_reply_rrset(r->rep, r->m->opts->rrtype) : NULL;
 }
 
 /* An unkeyed verdict that no record supports. reason: static text, for v outlives this call. */
-static void plain_verdict(const struct reply *r, const struct kbv_question *q,
-                          enum kbv_finding finding, enum kbv_status refusal, const char *reason,
-                          struct kbv_verdict *v)
+static void plain_verdict(struct reply *r, enum kbv_finding finding, enum kbv_status refusal,
+                          const char *reason, struct kbv_verdict *v)
 {
+    const struct kbv_question *q = question_of(r);
     struct kbv_evidence e = {
         .finding = finding,
         .refusal = refusal,
@@ -134,25 +147,25 @@ struct tlsa_scratch {
     uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX];
 };
 
-static void judge_tlsa(const struct reply *r, const struct kbv_question *q, struct tlsa_scratch *s,
-                       struct kbv_verdict *v)
+static void judge_tlsa(struct reply *r, struct tlsa_scratch *s, struct kbv_verdict *v)
 {
+    const struct kbv_question *q = question_of(r);
     struct kbv_mem mem = kbv_region_mem(r->region);
     struct kbv_answer a;
     struct kbv_policy p;
 
     if (r->local) {
-        plain_verdict(r, q, KBV_FOUND_UNPROVEN, 0, "local or policy data", v);
+        plain_verdict(r, KBV_FOUND_UNPROVEN, 0, "local or policy data", v);
         return;
     }
     if (r->qstate && r->rep && (!r->qstate->return_msg || r->qstate->return_msg->rep != r->rep)) {
         /* Not what this query found: serve-expired put it in its place. */
-        plain_verdict(r, q, KBV_FOUND_STALE, 0, "expired data", v);
+        plain_verdict(r, KBV_FOUND_STALE, 0, "expired data", v);
         return;
     }
     if (!kbv_answer_view(r->qstate ? r->qstate->env : NULL, r->m, r->rep, r->rcode, r->ttl_base,
                          r->region, false, &a)) {
-        plain_verdict(r, q, KBV_FOUND_FAILURE, 0, "out of memory", v);
+        plain_verdict(r, KBV_FOUND_FAILURE, 0, "out of memory", v);
         return;
     }
     if (r->qstate && r->qstate->rpz_applied)
@@ -163,14 +176,14 @@ static void judge_tlsa(const struct reply *r, const struct kbv_question *q, stru
 }
 
 /* The verdict for what the client presented, of n base verdicts in v; its index. */
-static size_t derive(const struct reply *r, const struct kbv_question *q,
-                     struct kbv_presented *presented, struct kbv_verdict *v, size_t n)
+static size_t derive(const struct reply *r, struct kbv_presented *presented, struct kbv_verdict *v,
+                     size_t n)
 {
     struct kbv_policy p;
 
     if (presented->material == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
-    kbv_policy_for(r->m, q->name, q->name_len, &p);
+    kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
     for (size_t i = 0; i < n; i++) {
         struct kbv_verdict base = v[i];
         kbv_judge_keyed(&base, presented, &p, r->now, &v[i]);
@@ -180,12 +193,11 @@ static size_t derive(const struct reply *r, const struct kbv_question *q,
 }
 
 /* What the client asked for cannot be served; NULL if it can: *presented is what it presents. */
-static const char *objection(const struct reply *r, const struct kbv_question *q,
-                             const struct kbv_request *req, struct kbv_presented *presented,
-                             enum kbv_status *status)
+static const char *objection(const struct reply *r, const struct kbv_request *req,
+                             struct kbv_presented *presented, enum kbv_status *status)
 {
     *status = KBV_STATUS_BAD_INPUT;
-    if (q->under_kbv && req->kind != KBV_MATERIAL_NONE)
+    if (req->kind != KBV_MATERIAL_NONE && kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
         return "key material on a _kbv name";
     *status = KBV_STATUS_REFUSED;
     if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram)
@@ -198,8 +210,8 @@ static const char *objection(const struct reply *r, const struct kbv_question *q
 }
 
 /* Appends v to the client's reply, or what stands for it if it does not fit: then *v is that. */
-static void put_option(const struct reply *r, const struct kbv_question *q, struct kbv_verdict *v,
-                       struct kbv_slice nonce, struct edns_option **out)
+static void put_option(struct reply *r, struct kbv_verdict *v, struct kbv_slice nonce,
+                       struct edns_option **out)
 {
     uint8_t buf[66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512];
     size_t len;
@@ -207,7 +219,7 @@ static void put_option(const struct reply *r, const struct kbv_question *q, stru
     v->nonce = nonce;
     if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK ||
         (r->udp && len > OPTION_UDP_MAX)) {
-        plain_verdict(r, q, KBV_FOUND_LIMIT, 0, use_tcp, v);
+        plain_verdict(r, KBV_FOUND_LIMIT, 0, use_tcp, v);
         v->nonce = nonce;
         if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK)
             return;
@@ -233,42 +245,53 @@ static void put_ede(const struct reply *r, uint16_t code, struct kbv_slice reaso
         log_err("kbv: out of memory for an EDE");
 }
 
+/* The base verdicts that the reply supports: at least one. */
+static size_t base_verdicts(struct reply *r, struct tlsa_scratch *scratch, struct kbv_verdict *v)
+{
+    const struct ub_packed_rrset_key *rrset;
+    size_t n;
+
+    if (r->qinfo->qtype == LDNS_RR_TYPE_TLSA) {
+        const struct kbv_question *q = question_of(r);
+        if (q->refusal)
+            plain_verdict(r, KBV_FOUND_REFUSAL, q->refusal, q->reason, v);
+        else
+            judge_tlsa(r, scratch, v);
+        return 1;
+    }
+    rrset = verdict_rrset(r);
+    n = rrset ? kbv_reply_decode(rrset, v, KBV_VERDICTS_MAX) : 0;
+    if (n > 0)
+        return n;
+    plain_verdict(r, r->local ? KBV_FOUND_UNPROVEN : KBV_FOUND_FAILURE, 0,
+                  r->local ? "local or policy data" : "no verdict", v);
+    return 1;
+}
+
 /* Serves the option that a client sent. */
-static void serve_option(const struct reply *r, const struct edns_option *opt, bool many,
+static void serve_option(struct reply *r, const struct edns_option *opt, bool many,
                          struct edns_option **out)
 {
     struct kbv_verdict v[KBV_VERDICTS_MAX];
     struct tlsa_scratch scratch;
+    struct kbv_question question;
     struct kbv_request req = {.kind = KBV_MATERIAL_NONE};
     struct kbv_presented presented = {.material = KBV_MATERIAL_NONE};
-    struct kbv_question q;
     enum kbv_status status;
     const char *no;
-    size_t n = 0, i = 0;
+    size_t i = 0;
 
-    if (r->qinfo->qtype == LDNS_RR_TYPE_TLSA)
-        kbv_question_literal(r->m->opts, r->qinfo->qname, r->qinfo->qname_len, &q);
-    else
-        kbv_question_read(r->m->opts, r->qinfo->qname, r->qinfo->qname_len, r->qinfo->qtype, &q);
+    r->question = &question;
     if (many || kbv_request_decode(&req, opt->opt_data, opt->opt_len) != KBV_OK) {
         req = (struct kbv_request){.kind = KBV_MATERIAL_NONE};
-        plain_verdict(r, &q, KBV_FOUND_REFUSAL, KBV_STATUS_BAD_INPUT,
+        plain_verdict(r, KBV_FOUND_REFUSAL, KBV_STATUS_BAD_INPUT,
                       many ? "more than one option" : "malformed option", &v[0]);
-    } else if ((no = objection(r, &q, &req, &presented, &status)) != NULL) {
-        plain_verdict(r, &q, KBV_FOUND_REFUSAL, status, no, &v[0]);
+    } else if ((no = objection(r, &req, &presented, &status)) != NULL) {
+        plain_verdict(r, KBV_FOUND_REFUSAL, status, no, &v[0]);
     } else {
-        if (r->qinfo->qtype != LDNS_RR_TYPE_TLSA)
-            n = verdicts_of(r, v);
-        else if (q.refusal)
-            plain_verdict(r, &q, KBV_FOUND_REFUSAL, q.refusal, q.reason, &v[n++]);
-        else
-            judge_tlsa(r, &q, &scratch, &v[n++]);
-        if (n == 0)
-            plain_verdict(r, &q, r->local ? KBV_FOUND_UNPROVEN : KBV_FOUND_FAILURE, 0,
-                          r->local ? "local or policy data" : "no verdict", &v[n++]);
-        i = derive(r, &q, &presented, v, n);
+        i = derive(r, &presented, v, base_verdicts(r, &scratch, v));
     }
-    put_option(r, &q, &v[i], req.nonce, out);
+    put_option(r, &v[i], req.nonce, out);
     put_ede(r, v[i].ede, v[i].reason, out);
 }
 
@@ -307,20 +330,36 @@ static uint16_t txt_rrset_ede(const struct packed_rrset_data *d)
     return ede;
 }
 
+/* A good one goes before all others, and has no EDE. */
+static bool has_good_verdict(const struct packed_rrset_data *d)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        enum kbv_status status = d->rr_len[i] < 2
+                                     ? KBV_STATUS_NONE
+                                     : kbv_verdict_peek_status(d->rr_data[i] + 2, d->rr_len[i] - 2);
+        if (status == KBV_STATUS_BOUND || status == KBV_STATUS_PUBLISHED)
+            return true;
+    }
+    return false;
+}
+
 /* The EDE of an answer of ours whose client sent no option. */
 static void serve_ede(const struct reply *r, struct edns_option **out)
 {
     struct kbv_verdict v[KBV_VERDICTS_MAX];
+    const struct ub_packed_rrset_key *rrset;
     size_t n, i;
 
     if (r->qinfo->qtype == LDNS_RR_TYPE_TXT) {
-        const struct ub_packed_rrset_key *rrset =
-            r->rep && !r->local ? kbv_reply_rrset(r->rep, LDNS_RR_TYPE_TXT) : NULL;
+        rrset = r->rep && !r->local ? kbv_reply_rrset(r->rep, LDNS_RR_TYPE_TXT) : NULL;
         if (rrset)
             put_ede(r, txt_rrset_ede(rrset->entry.data), (struct kbv_slice){NULL, 0}, out);
         return;
     }
-    n = verdicts_of(r, v);
+    rrset = verdict_rrset(r);
+    if (!rrset || has_good_verdict(rrset->entry.data))
+        return;
+    n = kbv_reply_decode(rrset, v, KBV_VERDICTS_MAX);
     if (n == 0)
         return;
     i = kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/buf.h"
 #include "lib/request.h"
 #include "module/core/judge.h"
+#include "module/core/lookup.h"
 #include "module/core/question.h"
 #include "module/core/sha256.h"
 #include "module/core/tlsa.h"
@@ -66,6 +68,9 @@ static struct {
     uint8_t request[64];
     size_t request_len;
     struct kbv_verdict base[2], keyed;
+    uint8_t rrsig[128];
+    struct kbv_slice sig;
+    struct kbv_answer answer;
     volatile unsigned sink; /* what a step found, lest the compiler drops the step */
 } at;
 
@@ -176,6 +181,49 @@ static void step_request(void)
     at.sink += kbv_request_decode(&r, at.request, at.request_len);
 }
 
+/* What the module does for an option on an RR query, from the octets of RR and option on. */
+static void step_option_rr(void)
+{
+    struct kbv_request r;
+    struct kbv_verdict base, keyed;
+    uint8_t out[2048];
+    size_t len;
+
+    at.sink += kbv_request_decode(&r, at.request, at.request_len);
+    at.sink += kbv_name_under_kbv(at.owner.wire, at.owner.len);
+    at.sink += kbv_verdict_decode(&base, at.octets, at.octets_len);
+    kbv_judge_keyed(&base, &at.subject, &at.policy, NOW, &keyed);
+    at.sink += kbv_verdict_encode(&keyed, out, sizeof(out), &len);
+}
+
+/* None is needed unless the owner is an alias. */
+static void *no_memory(void *arg, size_t len)
+{
+    (void)arg;
+    (void)len;
+    return NULL;
+}
+
+/* The same on a TLSA query: the verdict is judged afresh. */
+static void step_option_tlsa(void)
+{
+    struct kbv_mem mem = {no_memory, NULL};
+    struct kbv_request r;
+    struct kbv_question q;
+    struct kbv_evidence e;
+    struct kbv_verdict base, keyed;
+    uint8_t out[2048];
+    size_t len;
+
+    at.sink += kbv_request_decode(&r, at.request, at.request_len);
+    kbv_question_literal(at.options, at.owner.wire, at.owner.len, &q);
+    kbv_lookup_literal(&mem, &q, &at.answer, NOW, &e);
+    kbv_judge_base(&e, &at.policy, NOW, at.associations, sizeof(at.associations), at.names, &base);
+    kbv_judge_keyed(&base, &at.subject, &at.policy, NOW, &keyed);
+    at.sink += kbv_verdict_encode(&keyed, out, sizeof(out), &len);
+    need(keyed.status == KBV_STATUS_BOUND, "the TLSA answer does not make BOUND");
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -194,6 +242,8 @@ static const struct {
     {"question_read, digest name", step_question_digest},
     {"name_under_kbv, JoinEUI", step_under_kbv},
     {"request_decode", step_request},
+    {"option on an RR query, all of it", step_option_rr},
+    {"option on a TLSA query, all of it", step_option_tlsa},
 };
 
 static void set_options(void)
@@ -205,6 +255,18 @@ static void set_options(void)
     need(kbv_options_set(at.options, "kbv-zone", SUFFIX " joineui", err, sizeof(err)) == KBV_OK,
          err);
     need(kbv_options_finish(at.options, err, sizeof(err)) == KBV_OK, err);
+}
+
+/* TLSA records 3 1 1 with the digests of two keys, of which subject is the second. */
+static void set_key(void)
+{
+    at.subject.kind = at.other.kind = KBV_SUBJECT_SPKI;
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(at.rdata[i], "\3\1\1", 3);
+        kbv_sha256(&(struct kbv_slice){(const uint8_t *)"key" + i, 1}, 1, at.rdata[i] + 3);
+        at.rr[i] = (struct kbv_slice){at.rdata[i], sizeof(at.rdata[i])};
+    }
+    memcpy(at.subject.digest, at.rdata[1] + 3, KBV_DIGEST_LEN);
 }
 
 static void set_names(void)
@@ -221,16 +283,8 @@ static void set_names(void)
     at.digest_name = name_of(digest_name);
 }
 
-/* A TLSA RRset 3 1 1 with the digests of two keys, of which subject is the second. */
 static void set_records(void)
 {
-    at.subject.kind = at.other.kind = KBV_SUBJECT_SPKI;
-    for (size_t i = 0; i < 2; i++) {
-        memcpy(at.rdata[i], "\3\1\1", 3);
-        kbv_sha256(&(struct kbv_slice){(const uint8_t *)"key" + i, 1}, 1, at.rdata[i] + 3);
-        at.rr[i] = (struct kbv_slice){at.rdata[i], sizeof(at.rdata[i])};
-    }
-    memcpy(at.subject.digest, at.rdata[1] + 3, KBV_DIGEST_LEN);
     at.tlsa = (struct kbv_rrset){
         .owner = slice_of(&at.owner),
         .type = KBV_TYPE_TLSA,
@@ -239,6 +293,33 @@ static void set_records(void)
         .ttl_end = NOW + 300,
         .rr = at.rr,
         .n_rr = 2,
+    };
+}
+
+/* The RRset as an answer, with a signature whose octets nobody verifies here (RFC 4034
+ * section 3.1). */
+static void set_answer(void)
+{
+    struct kbv_writer w = kbv_writer_on(at.rrsig, sizeof(at.rrsig));
+
+    kbv_writer_u16(&w, KBV_TYPE_TLSA);
+    kbv_writer_u8(&w, 13);
+    kbv_writer_u8(&w, (uint8_t)kbv_name_labels(at.owner.wire));
+    kbv_writer_u32(&w, 300);
+    kbv_writer_u32(&w, NOW + 86400);
+    kbv_writer_u32(&w, NOW - 3600);
+    kbv_writer_u16(&w, 1);
+    kbv_writer_octets(&w, at.service.wire, at.service.len);
+    kbv_writer_octets(&w, at.octets, 64); /* the signature */
+    at.sig = (struct kbv_slice){at.rrsig, w.len};
+    at.tlsa.sig = &at.sig;
+    at.tlsa.n_sig = 1;
+    at.answer = (struct kbv_answer){
+        .arrived = true,
+        .security = KBV_SEC_SECURE,
+        .ede = KBV_EDE_NONE,
+        .answer = &at.tlsa,
+        .n_answer = 1,
     };
 }
 
@@ -328,8 +409,10 @@ int main(int argc, char **argv)
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
 
     set_options();
-    set_records();
+    set_key();
     set_names();
+    set_records();
+    set_answer();
     set_verdicts();
     set_request();
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)

@@ -211,8 +211,7 @@ static struct kbv_rrset *make_set(struct octets *o, struct given *g, struct name
         g->wild[g->n_sets] = labels && rarely(o, 9);
         sign(g, s, expired_sig, (unsigned)(labels - g->wild[g->n_sets]));
     }
-    g->good[g->n_sets] = s->security == KBV_SEC_SECURE &&
-                         (unsigned_cname || (!expired_ttl && !expired_sig && !no_sig));
+    g->good[g->n_sets] = s->security == KBV_SEC_SECURE && s->n_sig && !expired_ttl && !expired_sig;
     g->n_sets++;
     return s;
 }
@@ -573,6 +572,13 @@ static void reach(const struct run *r, struct reach *to)
         reach_naptr(r, name, 0, 0, above, to);
 }
 
+/* No more hops than allowed, and the flag if there were any. */
+static void check_hops(const struct kbv_evidence *e, unsigned hops)
+{
+    REQUIRE(hops <= KBV_MAX_HOPS);
+    REQUIRE(hops == 0 || (e->flags & KBV_FLAG_ALIASED));
+}
+
 /* A TLSA finding at an endpoint: every step from the host on is clean. */
 static void check_tlsa_at_host(const struct run *r, const struct kbv_evidence *e,
                                const struct given *tlsa)
@@ -596,6 +602,7 @@ static void check_tlsa_at_host(const struct run *r, const struct kbv_evidence *e
             break; /* the other family's alias counted */
         REQUIRE(w.aliases_good);
         by_alias = true;
+        check_hops(e, w.hops + walk(tlsa).hops);
         REQUIRE(kbv_name_tlsa_owner(e->port, w.end.p, w.end.len, expanded.wire, &expanded.len) ==
                 KBV_OK);
         if (at_owner) {
@@ -631,10 +638,28 @@ static void check_evidence(const struct run *r, const struct kbv_evidence *e,
             tlsa = r->given[i];
     REQUIRE(tlsa && tlsa->ask.type == KBV_TYPE_TLSA);
     REQUIRE(walk(tlsa).opinion == RECORDS && walk(tlsa).records == e->tlsa);
+    REQUIRE(e->life_end <= e->tlsa->ttl_end);
+    check_hops(e, walk(tlsa).hops);
     if (e->has_endpoint)
         check_tlsa_at_host(r, e, tlsa);
     else
         REQUIRE(same(tlsa->ask.name, tlsa->ask.name_len, e->owner));
+}
+
+/* Endpoint order, as far as records alone tell it; what is left to LIMIT comes last. */
+static bool in_order(const struct kbv_evidence *a, const struct kbv_evidence *b)
+{
+    if (!b->has_endpoint && b->finding == KBV_FOUND_LIMIT && b->order == 0 && b->preference == 0)
+        return true;
+    if (a->order != b->order)
+        return a->order < b->order;
+    if (a->preference != b->preference)
+        return a->preference < b->preference;
+    if (!a->has_endpoint || !b->has_endpoint)
+        return a->has_endpoint || !b->has_endpoint;
+    if (a->priority != b->priority)
+        return a->priority < b->priority;
+    return a->weight >= b->weight;
 }
 
 static void check_service(const struct run *r)
@@ -653,6 +678,7 @@ static void check_service(const struct run *r)
         /* A denial of everything: nothing was left to find. */
         if (!e->has_endpoint && e->finding == KBV_FOUND_DENIAL)
             REQUIRE(r->n_evidence == 1 && to.n == 0 && !to.unclean && !to.limited);
+        REQUIRE(i == 0 || in_order(&r->evidence[i - 1], e));
         for (size_t j = 0; j < i; j++)
             REQUIRE(!e->has_endpoint || !r->evidence[j].has_endpoint ||
                     e->port != r->evidence[j].port ||

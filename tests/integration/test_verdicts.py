@@ -184,10 +184,11 @@ def items(record):
 
 
 def txt_pin(pin):
-    """The form of a pin in TXT: full data (matching type 0) is shown as its SHA-256."""
+    """The form of a pin in TXT: full data is too long, and shown as its SHA-256."""
     usage, selector, mtype, data = spec.parse_pin(pin)
-    shown = hashlib.sha256(data).hexdigest() if mtype == 0 else data.hex()
-    return f"{usage}/{selector}/{mtype}/{shown}"
+    if mtype == 0:
+        mtype, data = 1, hashlib.sha256(data).digest()
+    return f"{usage}/{selector}/{mtype}/{data.hex()}"
 
 
 def check_txt(reply, rows, is_keyed):

@@ -133,6 +133,7 @@ class Answer:
     def __init__(self, replay, expected, reply):
         self.replay, self.expected, self.reply = replay, expected, reply
         self.ask = expected.ask
+        self.ttl = None
         self.wrong = []
 
     def check(self):
@@ -142,10 +143,12 @@ class Answer:
                                 if self.asked(bit)}
         rcode = "NOERROR"
         for word in self.expected.words:
-            if word in ("ad", "tc"):
+            if word in ("aa", "ad", "tc"):
                 flags.add(word)
             elif word == "quiet":
                 self.expect("questions upstream", [], self.reply.upstream)
+            elif word.startswith("ttl="):
+                self.ttl = int(word[4:])
             elif word.startswith("ede="):
                 ede = [int(c) for c in word[4:].split(",") if c != "none"]
             else:
@@ -265,6 +268,7 @@ class Answer:
         ours = [r for r in have if r[2] == self.ask.rdtype] if rdatas else []
         if rdatas:
             life = max(0, min(v.not_after for _, v in rdatas) - self.expected.ask.time)
+            life = life if self.ttl is None else self.ttl
             for owner, ttl, _, _ in ours:
                 self.expect("owner of the RR", self.ask.name, owner)
                 self.expect("TTL", life, ttl)
@@ -298,7 +302,7 @@ class Answer:
             if match is not None:
                 left.remove(match)
                 continue
-            near = left[0] if left else None
+            near = min(left, key=lambda o: self.distance(self.octets(v, o, txt), o), default=None)
             self.wrong.append(f"no {'TXT ' if txt else ''}verdict {v.status} {v.owner}"
                               + self.difference(v, near, txt))
         for octets in left[len(want):] if len(have) > len(want) else []:
@@ -317,6 +321,10 @@ class Answer:
         finally:
             if free:
                 v.reason = Ellipsis
+
+    @staticmethod
+    def distance(want, have):
+        return sum(a != b for a, b in zip(want, have)) + abs(len(want) - len(have))
 
     def shown(self, octets, txt):
         return octets if txt else dict(verdict.explain(octets))

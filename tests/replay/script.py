@@ -29,7 +29,7 @@ OPTION = 65100
 # What a resolver may ask a server for, beside what there is and what a replay asks: of any name,
 # and of a name that is there only for those below it.
 TYPES = [sign.type_of(t) for t in ("A", "AAAA", "NAPTR", "SRV", "TLSA", "DS")]
-ABOVE = [dns.rdatatype.DS]
+ABOVE = [dns.rdatatype.A, dns.rdatatype.DS]
 STEP = 10
 WORDS = re.compile(r'"[^"]*"|\S+')
 
@@ -153,10 +153,11 @@ class Script:
     def __init__(self, path):
         self.path = Path(path)
         self.config, self.kbv, self.clauses, self.anchors = [], [], [], []
+        self.files = []
         self.versions = {}  # zone name: [(first step, Zone)]
         self.steps = []     # lines of testbound's file
         self.asks, self.expected = [], []
-        self.step, self.time = 0, START
+        self.step, self.milliseconds = 0, 0
         self.last_line = 0
         self.text = ""
         self.read(self.path)
@@ -206,6 +207,10 @@ class Script:
 
     def on_clauses(self, words, body):
         self.clauses += [t for _, t in body]
+
+    def on_file(self, words, body):
+        """A file: the configuration says FILE and its name where its path is to stand."""
+        self.files += [f"TEMPFILE_CONTENTS {words[0]}", *(t for _, t in body), "TEMPFILE_END"]
 
     def on_anchor(self, words, body):
         """ANCHOR none takes back those before it."""
@@ -269,8 +274,12 @@ class Script:
         return self.step
 
     def on_wait(self, words, body):
-        self.time += int(words[0])
-        self.add_step(f"TIME_PASSES ELAPSE {int(words[0])}", [])
+        self.milliseconds += round(float(words[0]) * 1000)
+        self.add_step(f"TIME_PASSES ELAPSE {words[0]}", [])
+
+    @property
+    def time(self):
+        return START + self.milliseconds // 1000
 
     def on_timeout(self, words, body):
         """The newest n questions upstream time out, one after the other."""
@@ -469,7 +478,10 @@ class Script:
                 lines.append(f'    trust-anchor: "{name} 3600 IN DS {key.ds()}"')
         lines += ["    " + line for line in self.config]
         lines += ["kbv:"] + ["    " + line for line in self.kbv]
-        lines += self.clauses + ["CONFIG_END", f"SCENARIO_BEGIN {self.path.stem}", ""]
+        for line in self.clauses:
+            key, is_file, name = line.partition("FILE ")
+            lines += [key, f"TEMPFILE_NAME {name}"] if is_file else [line]
+        lines += self.files + ["CONFIG_END", f"SCENARIO_BEGIN {self.path.stem}", ""]
         names = self.questions()
         for versions in self.versions.values():
             for i, (first, zone) in enumerate(versions):

@@ -170,6 +170,7 @@ static void check_reason(const struct kbv_verdict *v, const char *expected)
 {
     char text[KBV_REASON_MAX + 1] = "";
 
+    ck_assert((v->reason.p != NULL) == (v->reason.len != 0));
     if (v->reason.p != NULL)
         memcpy(text, v->reason.p, v->reason.len);
     ck_assert_str_eq(text, expected);
@@ -225,6 +226,8 @@ START_TEST(each_finding_has_its_status)
     f.e.refusal = findings[_i].refusal;
     f.e.ede = findings[_i].ede;
     f.p.require_secure = findings[_i].require_secure;
+    if (f.e.finding != KBV_FOUND_TLSA && f.e.finding != KBV_FOUND_DENIAL)
+        f.e.life_end = 0; /* the others have none */
     v = judge_base(&f);
     ck_assert_msg(v->status == findings[_i].status, "%s: %s", findings[_i].what,
                   kbv_status_name(v->status));
@@ -464,6 +467,8 @@ START_TEST(a_verdict_says_whose_it_is)
     ck_assert_uint_eq(v->reference_names.len, expected[0].len + expected[1].len);
     ck_assert_mem_eq(v->reference_names.p, expected[0].wire, expected[0].len);
     ck_assert_mem_eq(v->reference_names.p + expected[0].len, expected[1].wire, expected[1].len);
+    f.e.identifier = (struct kbv_id){KBV_ID_DEVEUI, {0x00, 0x04, 0xA3}, 8};
+    ck_assert_int_eq(judge_base(&f)->identifier.kind, KBV_ID_DEVEUI);
     /* FOUND_AT tells news only. */
     f.e.found_at = f.e.owner;
     ck_assert_ptr_null(judge_base(&f)->found_at.p);
@@ -836,6 +841,10 @@ START_TEST(failures_do_not_turn_stale)
     judge_base(&f);
     ck_assert_int_eq(judge_keyed_at(&f, &subject, NOW + 1)->status, KBV_STATUS_REFUSED);
     ck_assert_uint_eq(f.keyed.not_after, f.keyed.issued);
+    f.e.finding = KBV_FOUND_FAILURE;
+    judge_base(&f);
+    ck_assert_int_eq(judge_keyed_at(&f, &subject, NOW + 6)->status, KBV_STATUS_TEMPFAIL);
+    ck_assert_uint_eq(f.keyed.not_after - f.keyed.issued, 5);
     f.e.finding = KBV_FOUND_UNPROVEN;
     f.e.security = KBV_SEC_INSECURE;
     judge_base(&f);

@@ -27,6 +27,7 @@ static const struct {
     {"serial with a needed zero octet", {.serial = "02 02 00 80"}, 1},
     {"algorithm with a parameter", {.algorithm = "30 05 06 01 2a 05 00"}, 1},
     {"unused bits in the signature", {.signature = "03 02 04 f0"}, 1},
+    {"the most unused bits", {.signature = "03 02 07 80"}, 1},
     {"extensions", {.rest = "a3 02 30 00"}, 1},
     {"unique identifiers and extensions", {.rest = "81 01 00 82 02 01 fe a3 02 30 00"}, 1},
 
@@ -106,6 +107,7 @@ END_TEST
 static const char *const outer_lengths[] = {
     "30 81 23",       /* long form for a short length */
     "30 82 00 23",    /* and with a leading zero */
+    "30 83 000023",   /* and more of them */
     "30 84 00000023", /* and more of them */
     "30 80",          /* indefinite */
     "30 22",          /* one octet short */
@@ -128,6 +130,39 @@ START_TEST(lengths_have_one_spelling)
     ck_assert_msg(kbv_der_certificate_spki((struct kbv_slice){der, header + good_len - 2}, &spki) ==
                       KBV_ERR_FORMAT,
                   "%s", outer_lengths[_i]);
+}
+END_TEST
+
+/* A key of that many octets, its length spelt in these. 0x80 is no length, although so many octets
+ * follow. */
+static const struct {
+    const char *lengths; /* of the BIT STRING */
+    size_t octets;
+    int good;
+} key_lengths[] = {
+    {"7f", 0x7F, 1},         {"81 80", 0x80, 1},        {"81 ff", 0xFF, 1},   {"82 0100", 0x100, 1},
+    {"80", 0x80, 0},         {"81 7f", 0x7F, 0},        {"82 0080", 0x80, 0}, {"82 00ff", 0xFF, 0},
+    {"83 000100", 0x100, 0}, {"84 00000100", 0x100, 0},
+};
+
+START_TEST(a_length_is_spelt_as_short_as_can_be)
+{
+    uint8_t der[512] = {0x30, 0x82};
+    size_t n = 4;
+
+    n += octets_from_hex(CERTIFICATE_ALGORITHM "03", der + n, 16);
+    n += octets_from_hex(key_lengths[_i].lengths, der + n, 16);
+    n += key_lengths[_i].octets; /* zeros, the number of unused bits first */
+    der[2] = (uint8_t)((n - 4) >> 8);
+    der[3] = (uint8_t)(n - 4);
+    if (n - 4 < 256) {
+        memmove(der + 2, der + 3, n - 3);
+        der[1] = 0x81;
+        n--;
+    }
+    ck_assert_msg((kbv_der_spki_check((struct kbv_slice){der, n}) == KBV_OK) ==
+                      (key_lengths[_i].good == 1),
+                  "%s", key_lengths[_i].lengths);
 }
 END_TEST
 
@@ -601,6 +636,7 @@ int main(void)
     tcase_set_timeout(tcase, 60); /* RSA keys under a sanitizer */
     tcase_add_loop_test(tcase, certificates_have_one_shape, 0, ROWS(certificates));
     tcase_add_loop_test(tcase, lengths_have_one_spelling, 0, ROWS(outer_lengths));
+    tcase_add_loop_test(tcase, a_length_is_spelt_as_short_as_can_be, 0, ROWS(key_lengths));
     tcase_add_loop_test(tcase, openssl_finds_the_same_key, 0, 2 * ROWS(key_types));
     tcase_add_test(tcase, a_certificate_is_whole_and_alone);
     tcase_add_loop_test(tcase, a_digest_decides_what_it_can, 0, ROWS(decisions));

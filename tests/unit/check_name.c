@@ -494,6 +494,23 @@ START_TEST(name_that_is_no_identifier)
 }
 END_TEST
 
+START_TEST(digits_across_labels_are_no_identifier)
+{
+    /* "00", then a label of 48 octets whose length octet is the digit 0: read without regard to
+     * labels it would be 000500, right below the suffix. */
+    struct octets_name suffix = octets_from_name("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqr.");
+    uint8_t name[KBV_NAME_MAX];
+    struct kbv_id id;
+
+    memcpy(name, "\002000500", 7);
+    memcpy(name + 7, suffix.wire, suffix.len);
+    ck_assert_uint_eq(kbv_name_len(name, 7 + suffix.len), 7 + suffix.len);
+    ck_assert_int_eq(
+        kbv_id_from_name(KBV_ID_NETID, false, name, 7 + suffix.len, suffix.wire, suffix.len, &id),
+        KBV_ERR_FORMAT);
+}
+END_TEST
+
 START_TEST(identifier_name_in_any_case)
 {
     struct octets_name name =
@@ -708,6 +725,7 @@ int main(void)
     tcase_add_loop_test(c, identifier_to_name_and_back, 0, ROWS(id_names));
     tcase_add_test(c, longest_suffix_of_an_identifier);
     tcase_add_loop_test(c, name_that_is_no_identifier, 0, ROWS(no_id));
+    tcase_add_test(c, digits_across_labels_are_no_identifier);
     tcase_add_test(c, identifier_name_in_any_case);
     tcase_add_loop_test(c, owner_of_a_server, 0, ROWS(owners));
     tcase_add_test(c, owner_of_more_than_255_octets);

@@ -145,6 +145,8 @@ static const struct {
     {"|.*|https://ns.example|", "ns.example.", 443},
     {"0.*0https://ns.example0", "ns.example.", 443},
     {"!.*!https://ns!", "ns.", 443},
+    {"!.*!https://az09.AZ!", "az09.az.", 443},
+    {"!.*!https://ns.example/~js!", "ns.example.", 443},
     {"!.*!https://1.2.3.example!", "1.2.3.example.", 443},
     {"!.*!https://a-b.xn--nxasmq6b!", "a-b.xn--nxasmq6b.", 443},
 
@@ -159,6 +161,7 @@ static const struct {
     {"!.*!https://ns.example!!", NULL, 0},
     {".*!https://ns.example!", NULL, 0},
     {"1.*1https://ns.example1", NULL, 0},
+    {"9.*9https://ns.example9", NULL, 0},
     {"i.*ihttps://ns.exampleI", NULL, 0},
     {"I.*Ihttps://ns.exampleI", NULL, 0},
     {"\\.*\\https://ns.example\\", NULL, 0},

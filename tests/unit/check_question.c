@@ -35,7 +35,8 @@ struct row {
 static struct kbv_options *make_options(const char *const extra[][2], int n)
 {
     static const char *const zones[] = {JOINEUIS " joineui", "netids.lora-alliance.org. netid",
-                                        "dev.example. deveui form=flat", "example. joineui"};
+                                        "dev.example. deveui form=flat", "example. joineui",
+                                        "_eui.net. joineui"};
     struct kbv_options *o = kbv_options_create();
     char err[200];
 
@@ -114,6 +115,7 @@ static const struct row usual[] = {
      0},
     {"dev.example.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, NULL, 0, 0},
     {"js.example.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, NULL, 0, 0},
+    {"js._eui.net.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, NULL, 0, 0}, /* "_" of the suffix */
 
     /* Literal owners. */
     {"_8003._tcp.js.op.net.", RR, KBV_FORM_RR, 0, NULL, 0, 0},
@@ -151,6 +153,7 @@ static const struct row usual[] = {
     {"s" AA_BITS "._kbv.js.op.net.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, "js.op.net.", 0, 0},
     {"s" NOTHING "._kbv.js.op.net.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, "js.op.net.", 0, 0},
     {"c" NOTHING "._kbv.js.op.net.", TXT, KBV_FORM_TXT, KBV_STATUS_BAD_INPUT, "js.op.net.", 0, 0},
+    {"\\000._kbv.js.op.net.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, "js.op.net.", 0, 0},
     {"_443._kbv.js.op.net.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, "js.op.net.", 0, 0},
     {"x.s" AA "._kbv.js.op.net.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, "js.op.net.", 0, 0},
     {"s" AA ".s" AA "._kbv.js.op.net.", RR, KBV_FORM_RR, KBV_STATUS_BAD_INPUT, "js.op.net.", 0, 0},

@@ -47,6 +47,26 @@ START_TEST(vectors_are_accepted_or_refused)
 }
 END_TEST
 
+START_TEST(status_is_seen_without_decoding)
+{
+    static const uint8_t others[][2] = {{0x11, 1}, {0x22, 1}, {0x12, 0}, {0x12, 7}, {0x12, 255}};
+    static const uint8_t bound[] = {0x12, KBV_STATUS_BOUND};
+
+    for (size_t i = 0; i < vectors.n; i++) {
+        const struct vector *vector = &vectors.v[i];
+        struct kbv_verdict v;
+
+        if (vector->accept && kbv_verdict_decode(&v, vector->octets, vector->len) == KBV_OK)
+            ck_assert_uint_eq(kbv_verdict_peek_status(vector->octets, vector->len), v.status);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        ck_assert_uint_eq(kbv_verdict_peek_status(others[i], 2), KBV_STATUS_NONE);
+    ck_assert_uint_eq(kbv_verdict_peek_status(bound, 2), KBV_STATUS_BOUND);
+    ck_assert_uint_eq(kbv_verdict_peek_status(bound, 1), KBV_STATUS_NONE);
+    ck_assert_uint_eq(kbv_verdict_peek_status(NULL, 0), KBV_STATUS_NONE);
+}
+END_TEST
+
 START_TEST(every_truncation_is_refused)
 {
     for (size_t i = 0; i < vectors.n; i++) {
@@ -308,6 +328,12 @@ static void owner_of_two_names(struct kbv_verdict *v)
 {
     v->owner = TEXT("\1a\0\1b\0");
 }
+static void owner_with_a_tlv_in_it(struct kbv_verdict *v)
+{
+    /* Ambiguous: what follows the name reads as L and a TLV of the two octets that are the true L.
+     */
+    v->owner = TEXT("\1a\0\0\6\0\10\0\2");
+}
 static void upper_case_owner(struct kbv_verdict *v)
 {
     v->owner = TEXT("\1A\0");
@@ -414,6 +440,7 @@ static void (*const unsound[])(struct kbv_verdict *) = {
     empty_owner,
     cut_owner,
     owner_of_two_names,
+    owner_with_a_tlv_in_it,
     upper_case_owner,
     short_nonce,
     identifier_without_kind,
@@ -855,6 +882,7 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_unchecked_fixture(c, setup, teardown);
     tcase_add_test(c, vectors_are_accepted_or_refused);
+    tcase_add_test(c, status_is_seen_without_decoding);
     tcase_add_test(c, every_truncation_is_refused);
     tcase_add_test(c, every_flipped_bit_is_refused_or_kept);
     tcase_add_test(c, every_octet_more_is_refused);

@@ -6,8 +6,18 @@ import os
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[3]
-BUILD = Path(os.environ.get("KBV_BUILD_DIR", TREE)).absolute()
 WORLD = TREE / "tests/world/run"
+
+
+def _build():
+    """$KBV_BUILD_DIR, else the first of these folders that has an Unbound of ours."""
+    given = os.environ.get("KBV_BUILD_DIR")
+    usual = [Path.cwd(), TREE / "_build", TREE]
+    return Path(given).absolute() if given else \
+        next((folder for folder in usual if (folder / "unbound/unbound").exists()), TREE)
+
+
+BUILD = _build()
 
 UNBOUND = BUILD / "unbound/unbound"
 CHECKCONF = BUILD / "unbound/unbound-checkconf"
