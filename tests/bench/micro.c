@@ -185,6 +185,7 @@ static void step_request(void)
 static void step_option_rr(void)
 {
     struct kbv_request r;
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     struct kbv_verdict base, keyed;
     uint8_t out[2048];
     size_t len;
@@ -192,7 +193,7 @@ static void step_option_rr(void)
     at.sink += kbv_request_decode(&r, at.request, at.request_len);
     at.sink += kbv_name_under_kbv(at.owner.wire, at.owner.len);
     at.sink += kbv_verdict_decode(&base, at.octets, at.octets_len);
-    kbv_judge_keyed(&base, &at.subject, &at.policy, NOW, &keyed);
+    kbv_judge_keyed(&base, &presented, &at.policy, NOW, &keyed);
     at.sink += kbv_verdict_encode(&keyed, out, sizeof(out), &len);
 }
 
@@ -211,6 +212,7 @@ static void step_option_tlsa(void)
     struct kbv_request r;
     struct kbv_question q;
     struct kbv_evidence e;
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     struct kbv_verdict base, keyed;
     uint8_t out[2048];
     size_t len;
@@ -219,7 +221,7 @@ static void step_option_tlsa(void)
     kbv_question_literal(at.options, at.owner.wire, at.owner.len, &q);
     kbv_lookup_literal(&mem, &q, &at.answer, NOW, &e);
     kbv_judge_base(&e, &at.policy, NOW, at.associations, sizeof(at.associations), at.names, &base);
-    kbv_judge_keyed(&base, &at.subject, &at.policy, NOW, &keyed);
+    kbv_judge_keyed(&base, &presented, &at.policy, NOW, &keyed);
     at.sink += kbv_verdict_encode(&keyed, out, sizeof(out), &len);
     need(keyed.status == KBV_STATUS_BOUND, "the TLSA answer does not make BOUND");
 }
