@@ -90,9 +90,10 @@ static inline uint16_t kbv_reader_u16(struct kbv_reader *r)
 
 static inline uint32_t kbv_reader_u32(struct kbv_reader *r)
 {
-    uint32_t high = kbv_reader_u16(r);
+    struct kbv_slice s = kbv_reader_octets(r, 4);
 
-    return high << 16 | kbv_reader_u16(r);
+    return s.p ? (uint32_t)s.p[0] << 24 | (uint32_t)s.p[1] << 16 | (uint32_t)s.p[2] << 8 | s.p[3]
+               : 0;
 }
 
 /* The next n octets into dst, which is left alone if there are fewer. */

@@ -414,7 +414,7 @@ static bool is_ambiguous(const struct kbv_verdict *v)
 {
     if ((unsigned)v->status > 255 || (unsigned)v->subject.kind > 255)
         return true;
-    if (!v->owner.p || !kbv_name_is_canonical(v->owner.p, v->owner.len))
+    if (!v->owner.p)
         return true;
     if (v->has_identifier && ((unsigned)v->identifier.kind > KBV_ID_DEVEUI ||
                               v->identifier.len != identifier_len(v->identifier.kind)))
@@ -444,8 +444,9 @@ enum kbv_err kbv_verdict_encode(const struct kbv_verdict *v, uint8_t *out, size_
     }
     if (w.failed)
         return KBV_ERR_SPACE;
-    /* One set of rules: what the decoder takes. */
-    if (kbv_verdict_decode(&check, out, w.len) != KBV_OK)
+    /* One set of rules: what the decoder takes. Of the values only the owner has no length of its
+     * own before it, so that a part of it could be read as what follows. */
+    if (kbv_verdict_decode(&check, out, w.len) != KBV_OK || check.owner.len != v->owner.len)
         return KBV_ERR_FORMAT;
     *len = w.len;
     return KBV_OK;

@@ -77,28 +77,27 @@ static enum kbv_security worse(enum kbv_security a, enum kbv_security b)
     return security_rank(b) < security_rank(a) ? b : a;
 }
 
-/* Counts an RRset that was used. */
-static void tally_rrset(struct tally *t, const struct kbv_rrset *rrset, int64_t now)
+/* Counts an RRset that was used; true if it came from a wildcard. */
+static bool tally_rrset(struct tally *t, const struct kbv_rrset *rrset, int64_t now)
 {
+    struct kbv_signatures sigs;
     int64_t end;
 
+    kbv_rrset_signatures(rrset, now, &sigs);
     t->security = worse(t->security, rrset->security);
     if (rrset->security != KBV_SEC_SECURE)
-        return; /* it has no signatures that count */
-    if (!kbv_rrset_life(rrset, now, &end))
+        return sigs.wildcard; /* nothing else that its signatures say counts */
+    if (!kbv_rrset_life_by(rrset, &sigs, now, &end))
         t->stale = true;
     else if (end < t->life_end)
         t->life_end = end;
+    return sigs.wildcard;
 }
 
-/* The same for one that gave data, and so may have come from a wildcard. */
+/* The same for one that gave data: only there the wildcard matters. */
 static void tally_data(struct tally *t, const struct kbv_rrset *rrset, int64_t now)
 {
-    struct kbv_signatures sigs;
-
-    tally_rrset(t, rrset, now);
-    kbv_rrset_signatures(rrset, now, &sigs);
-    t->wildcard |= sigs.wildcard;
+    t->wildcard |= tally_rrset(t, rrset, now);
 }
 
 /* Counts the proofs of the authority section, with soa the SOA RRset too; how many there were. */

@@ -525,50 +525,41 @@ void kbv_judge_keyed(const struct kbv_verdict *base, struct kbv_presented *prese
                      const struct kbv_policy *p, int64_t now, struct kbv_verdict *v)
 {
     const bool expired = is_later((uint32_t)now, base->not_after);
-    struct kbv_verdict judged = *base;
-    struct keyed_finding found = {.path = false};
-    const char *reason = NULL; /* NULL: the base verdict's */
-    int64_t life;
+    struct keyed_finding found = {.status = base->status, .match = KBV_MATCH_NONE, .depth = -1};
+    int64_t life; /* reason NULL: the base verdict's */
 
-    judged.flags = (base->flags & (KBV_FLAG_ALIASED | KBV_FLAG_WILDCARD)) | KBV_FLAG_KEYED;
-    judged.subject = presented->subject;
-    presented->depth = -1;
-    judged.match = KBV_MATCH_NONE;
-    judged.nonce = judged.associations = judged.reference_names = judged.extensions =
-        judged.signature = judged.signed_octets = (struct kbv_slice){NULL, 0};
-    judged.auth = 0;
-    if (!is_key(presented)) {
-        judged.status = KBV_STATUS_BAD_INPUT;
-        reason = "no key was presented";
-    } else if (!is_base(base)) {
-        judged.status = KBV_STATUS_TEMPFAIL;
-        reason = "no verdict to derive this one from";
-    } else if (expired && base->status < KBV_STATUS_TEMPFAIL) {
-        judged.status = KBV_STATUS_STALE;
-        reason = "the verdict for this name has expired";
-    } else if (base->status == KBV_STATUS_PUBLISHED) {
+    if (!is_key(presented))
+        found = keyed_failure(KBV_STATUS_BAD_INPUT, "no key was presented");
+    else if (!is_base(base))
+        found = keyed_failure(KBV_STATUS_TEMPFAIL, "no verdict to derive this one from");
+    else if (expired && base->status < KBV_STATUS_TEMPFAIL)
+        found = keyed_failure(KBV_STATUS_STALE, "the verdict for this name has expired");
+    else if (base->status == KBV_STATUS_PUBLISHED)
         found = judge_published(base, presented, p, now);
-        judged.status = found.status;
-        judged.match = found.match;
-        presented->depth = found.depth;
-        reason = found.reason;
+    presented->depth = found.depth;
+    if (v != base)
+        *v = *base;
+    v->flags &= KBV_FLAG_ALIASED | KBV_FLAG_WILDCARD;
+    v->subject = (struct kbv_subject){.kind = KBV_SUBJECT_NONE};
+    if (found.status != KBV_STATUS_BAD_INPUT) { /* malformed input is no key */
+        v->flags |= KBV_FLAG_KEYED;
+        v->subject = presented->subject;
     }
     if (found.path)
-        judged.flags |= KBV_FLAG_DATES;
-    if (judged.status == KBV_STATUS_BAD_INPUT) { /* malformed input is no key */
-        judged.flags &= (uint8_t)~KBV_FLAG_KEYED;
-        judged.subject = (struct kbv_subject){.kind = KBV_SUBJECT_NONE};
-    }
-    if (judged.status != base->status)
-        judged.ede = kbv_status_ede(judged.status);
-    if (reason != NULL)
-        judged.reason = to_reason(reason);
-    judged.issued = (uint32_t)now;
-    life = kbv_judge_cap(judged.status, p);
+        v->flags |= KBV_FLAG_DATES;
+    v->match = found.match;
+    v->nonce = v->associations = v->reference_names = v->extensions = v->signature =
+        v->signed_octets = (struct kbv_slice){NULL, 0};
+    v->auth = 0;
+    if (found.status != v->status)
+        v->ede = kbv_status_ede(found.status);
+    v->status = found.status;
+    if (found.reason != NULL)
+        v->reason = to_reason(found.reason);
+    life = kbv_judge_cap(found.status, p);
     if (found.path && found.not_after - now < life)
         life = found.not_after - now;
-    judged.not_after = (uint32_t)(now + life);
-    if (!expired && is_later(judged.not_after, base->not_after))
-        judged.not_after = base->not_after;
-    *v = judged;
+    v->issued = (uint32_t)now;
+    if (expired || is_later(v->not_after, (uint32_t)(now + life)))
+        v->not_after = (uint32_t)(now + life);
 }

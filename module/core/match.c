@@ -2,7 +2,6 @@
 /* See match.h. */
 #include "module/core/match.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "lib/buf.h"
@@ -20,6 +19,7 @@ enum { MTYPE_FULL = 0, MTYPE_SHA256 = 1 };
 enum {
     DER_INTEGER = 0x02,
     DER_BIT_STRING = 0x03,
+    DER_NULL = 0x05,
     DER_OID = 0x06,
     DER_SEQUENCE = 0x30,
     DER_VERSION = 0xA0,
@@ -101,17 +101,43 @@ static void der_bit_string(struct kbv_reader *in, uint8_t tag)
     der_end(in, &content);
 }
 
-/* AlgorithmIdentifier, RFC 5280 section 4.1.1.2: an OID and at most one parameter. */
+/* X.690 section 8.19.2: numbers of base 128, the last octet of each marked, in the fewest octets.
+ */
+static void der_oid(struct kbv_reader *in)
+{
+    struct kbv_reader content = der_take(in, DER_OID);
+    bool begins = true; /* a number does */
+
+    if (content.left == 0)
+        kbv_reader_fail(in);
+    while (content.left != 0) {
+        uint8_t c = kbv_reader_u8(&content);
+
+        if (begins && c == 0x80)
+            kbv_reader_fail(in);
+        begins = c < 0x80;
+    }
+    if (!begins)
+        kbv_reader_fail(in);
+}
+
+/* AlgorithmIdentifier, RFC 5280 section 4.1.1.2: an OID and perhaps a parameter, which is NULL, an
+ * OID or a SEQUENCE (RFC 3279, 4055, 5480, 9215). A constructed string, say, would be BER, which
+ * OpenSSL reads and writes again in other octets. */
 static void der_algorithm(struct kbv_reader *in)
 {
     struct kbv_reader content = der_take(in, DER_SEQUENCE);
-    struct kbv_reader oid = der_take(&content, DER_OID);
-    uint8_t tag;
+    struct kbv_reader parameter;
 
-    if (oid.left == 0)
-        kbv_reader_fail(in);
-    if (content.left != 0)
-        der_any(&content, &tag);
+    der_oid(&content);
+    if (der_next_is(&content, DER_NULL)) {
+        parameter = der_take(&content, DER_NULL);
+        der_end(&content, &parameter);
+    } else if (der_next_is(&content, DER_OID)) {
+        der_oid(&content);
+    } else if (content.left != 0) {
+        der_take(&content, DER_SEQUENCE);
+    }
     der_end(in, &content);
 }
 
@@ -308,9 +334,18 @@ unsigned kbv_der_spki_level(struct kbv_slice spki)
 
 /* ---- digests ---- */
 
+/* In constant time. CRYPTO_memcmp() goes octet by octet, which costs as much as the rest of a
+ * match. */
 static bool digest_equal(const uint8_t a[KBV_DIGEST_LEN], const uint8_t b[KBV_DIGEST_LEN])
 {
-    return CRYPTO_memcmp(a, b, KBV_DIGEST_LEN) == 0;
+    uint64_t differ = 0, x, y;
+
+    for (size_t i = 0; i < KBV_DIGEST_LEN; i += sizeof(x)) {
+        memcpy(&x, a + i, sizeof(x));
+        memcpy(&y, b + i, sizeof(y));
+        differ |= x ^ y;
+    }
+    return differ == 0;
 }
 
 /* The SHA-256 that a record gives of what its selector names; false: it gives another digest. */

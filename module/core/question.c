@@ -10,12 +10,17 @@
 /* The label that stands between a name and what is asked about it. */
 static const char kbv_label[] = "_kbv";
 
+static bool is_kbv_label(const uint8_t *label)
+{
+    return label[0] == sizeof(kbv_label) - 1 && kbv_name_first_label_is(label, kbv_label);
+}
+
 /* The first _kbv label in a well-formed name; NULL if there is none. *before: labels before it. */
 static const uint8_t *find_kbv_label(const uint8_t *name, size_t *before)
 {
     *before = 0;
     for (const uint8_t *label = name; label[0] != 0; label += label[0] + 1) {
-        if (label[0] == sizeof(kbv_label) - 1 && kbv_name_first_label_is(label, kbv_label))
+        if (is_kbv_label(label))
             return label;
         ++*before;
     }
@@ -24,9 +29,17 @@ static const uint8_t *find_kbv_label(const uint8_t *name, size_t *before)
 
 bool kbv_name_under_kbv(const uint8_t *name, size_t len)
 {
-    size_t before;
+    size_t at = 0;
+    bool found = false;
 
-    return kbv_name_len(name, len) != 0 && find_kbv_label(name, &before) != NULL;
+    /* In one pass with the check that it is a name: every query comes by here. */
+    while (at < len && name[at] != 0) {
+        if (name[at] > 63)
+            return false;
+        found |= at + sizeof(kbv_label) <= len && is_kbv_label(name + at);
+        at += name[at] + 1u;
+    }
+    return found && at < len;
 }
 
 static void refuse(struct kbv_question *q, enum kbv_status status, const char *reason)

@@ -88,15 +88,22 @@ static int64_t earlier(int64_t a, int64_t b)
 bool kbv_rrset_life(const struct kbv_rrset *rrset, int64_t now, int64_t *end)
 {
     struct kbv_signatures sigs;
-    int64_t life_end;
 
     kbv_rrset_signatures(rrset, now, &sigs);
-    if (!sigs.any_valid)
+    return kbv_rrset_life_by(rrset, &sigs, now, end);
+}
+
+bool kbv_rrset_life_by(const struct kbv_rrset *rrset, const struct kbv_signatures *sigs,
+                       int64_t now, int64_t *end)
+{
+    int64_t life_end;
+
+    if (!sigs->any_valid)
         return false;
     /* RFC 4035 section 5.3.3; a zone that says TTL 0 still gets the second of its answer. */
-    life_end = rrset->added + (sigs.original_ttl != 0 ? (int64_t)sigs.original_ttl : 1);
+    life_end = rrset->added + (sigs->original_ttl != 0 ? (int64_t)sigs->original_ttl : 1);
     life_end = earlier(life_end, rrset->ttl_end);
-    life_end = earlier(life_end, sigs.expires);
+    life_end = earlier(life_end, sigs->expires);
     if (life_end <= now)
         return false;
     *end = life_end;

@@ -34,7 +34,7 @@ enum kbv_security {
 
 /* One RRset. Times in seconds since the epoch. */
 struct kbv_rrset {
-    struct kbv_slice owner;     /* wire name, any case */
+    struct kbv_slice owner; /* wire name, any case */
     uint16_t type;
     enum kbv_security security;
     int64_t added;              /* when its TTL began to run */
@@ -47,10 +47,10 @@ struct kbv_rrset {
 
 /* One answer of the resolver to (qname, qtype). */
 struct kbv_answer {
-    bool arrived;       /* false: time-out, SERVFAIL or the like without a bogus verdict */
-    uint8_t rcode;      /* 0 NOERROR, 3 NXDOMAIN; every other one counts as not arrived */
+    bool arrived;               /* false: time-out, SERVFAIL or the like without a bogus verdict */
+    uint8_t rcode;              /* 0 NOERROR, 3 NXDOMAIN; every other one counts as not arrived */
     enum kbv_security security; /* of the message */
-    uint16_t ede;       /* Unbound's finer EDE code when bogus, else KBV_EDE_NONE */
+    uint16_t ede;               /* Unbound's finer EDE code when bogus, else KBV_EDE_NONE */
     const struct kbv_rrset *answer; /* the answer section */
     size_t n_answer;
     const struct kbv_rrset *authority; /* SOA, NSEC and NSEC3 RRsets of the authority section */
@@ -59,19 +59,25 @@ struct kbv_answer {
 
 /* What the signatures over one RRset say at a time. */
 struct kbv_signatures {
-    bool any_valid;      /* one with inception <= now < expiration (serial arithmetic, RFC 4034 section 3.1.5) */
-    int64_t expires;     /* earliest expiration of the valid ones */
+    bool any_valid;        /* one with inception <= now < expiration (serial arithmetic, RFC 4034
+                              section 3.1.5) */
+    int64_t expires;       /* earliest expiration of the valid ones */
     uint32_t original_ttl; /* smallest original TTL of the valid ones [s] */
-    uint8_t lowest_alg;  /* of the valid ones; 0 if none */
-    bool wildcard;       /* labels field smaller than the owner's labels (RFC 4035 section 5.3.4) */
+    uint8_t lowest_alg;    /* of the valid ones; 0 if none */
+    bool wildcard; /* labels field smaller than the owner's labels (RFC 4035 section 5.3.4) */
 };
 
-/* Reads the RRSIGs over rrset; malformed ones, and those that cover another type, are passed over. */
+/* Reads the RRSIGs over rrset; malformed ones, and those that cover another type, are passed over.
+ */
 void kbv_rrset_signatures(const struct kbv_rrset *rrset, int64_t now, struct kbv_signatures *out);
 
 /* The end of what rrset supports: min of ttl_end, added + original TTL (at least one second),
- * and the earliest expiration. False (STALE): no RRSIG is valid at now, or ttl_end <= now. A synthesised CNAME
- * has no signature and counts by its DNAME: call this for the DNAME. */
+ * and the earliest expiration. False (STALE): no RRSIG is valid at now, or ttl_end <= now. A
+ * synthesised CNAME has no signature and counts by its DNAME: call this for the DNAME. */
 bool kbv_rrset_life(const struct kbv_rrset *rrset, int64_t now, int64_t *end);
+
+/* The same with the signatures that kbv_rrset_signatures() found. */
+bool kbv_rrset_life_by(const struct kbv_rrset *rrset, const struct kbv_signatures *sigs,
+                       int64_t now, int64_t *end);
 
 #endif

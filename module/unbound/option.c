@@ -184,10 +184,8 @@ static size_t derive(const struct reply *r, struct kbv_presented *presented, str
     if (presented->material == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
     kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
-    for (size_t i = 0; i < n; i++) {
-        struct kbv_verdict base = v[i];
-        kbv_judge_keyed(&base, presented, &p, r->now, &v[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        kbv_judge_keyed(&v[i], presented, &p, r->now, &v[i]);
     kbv_presented_clear(presented);
     return kbv_verdict_select(v, n, true);
 }
@@ -197,7 +195,8 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
                              struct kbv_presented *presented, enum kbv_status *status)
 {
     *status = KBV_STATUS_BAD_INPUT;
-    if (req->kind != KBV_MATERIAL_NONE && kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
+    if (req->kind != KBV_MATERIAL_NONE && r->qinfo->qtype != LDNS_RR_TYPE_TLSA &&
+        kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
         return "key material on a _kbv name";
     *status = KBV_STATUS_REFUSED;
     if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram)
