@@ -19,7 +19,7 @@ AS_CASE([$UNBOUND_CACHE], [/*], [], [UNBOUND_CACHE=$(pwd)/$UNBOUND_CACHE])
 AC_MSG_CHECKING([for Unbound's source])
 AS_CASE([$with_unbound_source],
     [no], [AC_MSG_ERROR([--without-unbound-source makes no sense: the module is linked into Unbound])],
-    [''|yes], [UNBOUND_SOURCE=$("$srcdir/scripts/unbound-source" --cache "$UNBOUND_CACHE" 2>&AS_MESSAGE_LOG_FD) ||
+    [''|yes], [UNBOUND_SOURCE=$("$srcdir/scripts/unbound-source" --cache "$UNBOUND_CACHE" --log config.log) ||
         AC_MSG_ERROR([no Unbound source: see config.log, or give one by --with-unbound-source=DIR])],
     [UNBOUND_SOURCE=$(cd "$with_unbound_source" && pwd) ||
         AC_MSG_ERROR([--with-unbound-source=$with_unbound_source: no such directory])])

@@ -8,8 +8,13 @@
 struct tally {
     enum kbv_security security; /* the worst */
     bool stale, wildcard;
-    int64_t life_end;
+    int64_t life_end, signed_until;
 };
+
+#define TALLY(sec)                                                                                 \
+    {                                                                                              \
+        .security = (sec), .life_end = INT64_MAX, .signed_until = INT64_MAX                        \
+    }
 
 /* Why the aliases could not be followed; what NULL: they could. */
 struct fault {
@@ -91,6 +96,8 @@ static bool tally_rrset(struct tally *t, const struct kbv_rrset *rrset, int64_t 
         t->stale = true;
     else if (end < t->life_end)
         t->life_end = end;
+    if (sigs.expires < t->signed_until)
+        t->signed_until = sigs.expires;
     return sigs.wildcard;
 }
 
@@ -124,6 +131,7 @@ static struct kbv_step step_of(const struct tally *t, enum kbv_outcome good, uin
         .ede = KBV_EDE_NONE,
         .wildcard = t->wildcard,
         .life_end = t->life_end,
+        .signed_until = t->signed_until,
     };
 
     if (t->security != KBV_SEC_SECURE) {
@@ -289,8 +297,8 @@ static void read_nothing(struct kbv_reading *out, struct kbv_step step)
 void kbv_answer_read(const struct kbv_answer *a, struct kbv_slice name, uint16_t type, int64_t now,
                      struct kbv_reading *out)
 {
-    struct tally t = {.security = a->security, .life_end = INT64_MAX}, aliases;
-    const struct tally nothing = {.security = KBV_SEC_SECURE, .life_end = INT64_MAX};
+    struct tally t = TALLY(a->security), aliases;
+    const struct tally nothing = TALLY(KBV_SEC_SECURE);
     struct fault fault;
 
     *out = (struct kbv_reading){.end = name};

@@ -25,6 +25,7 @@ struct kbv_step {
     uint16_t ede;               /* with UNPROVEN and bogus: the finer code, else KBV_EDE_NONE */
     bool wildcard;              /* a record used was synthesised from a wildcard */
     int64_t life_end;           /* with DENIED, RECORDS: when the first thing used ends */
+    int64_t signed_until;       /* likewise, when the first signature does */
     const char *what;           /* otherwise: static text for people, "insecure" */
 };
 

@@ -134,6 +134,7 @@ bool kbv_evidence_literal(struct kbv_evidence *e, const struct kbv_mem *mem,
     kbv_evidence_start(e, q, KBV_FOUND_NOTHING);
     e->flags = kbv_step_flags(&r->all, r->hops);
     e->life_end = r->all.life_end;
+    e->signed_until = r->all.signed_until;
     kbv_evidence_tlsa(e, r, e->owner);
     if (e->finding != KBV_FOUND_TLSA)
         return true;

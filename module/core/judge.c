@@ -248,6 +248,13 @@ static bool is_finer_ede(uint16_t ede)
     return ede != KBV_EDE_NONE && ede != 0;
 }
 
+/* What ended while the rest was still on its way was in its time when it came, in answer to this
+ * very question: like TTL 0 it serves once. What is signed no longer does not. */
+static int64_t evidence_end(const struct kbv_evidence *e, int64_t now)
+{
+    return e->life_end <= now && e->signed_until > now ? now + 1 : e->life_end;
+}
+
 void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, int64_t now,
                     uint8_t *associations, size_t cap,
                     uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX], struct kbv_verdict *v)
@@ -259,13 +266,14 @@ void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, in
         .issued = (uint32_t)now,
     };
     const char *reason = "contradictory evidence";
+    const int64_t end = evidence_end(e, now);
     int64_t life;
 
     if (is_sound(e)) {
         describe(e, &judged);
         reason = e->reason;
         judged.status = judge_finding(e, p, now, associations, cap, &judged, &reason);
-        if (is_finding(judged.status) && e->life_end <= now) {
+        if (is_finding(judged.status) && end <= now) {
             judged.status = KBV_STATUS_STALE;
             reason = "what was found has expired";
         }
@@ -279,8 +287,8 @@ void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, in
     else
         judged.associations = (struct kbv_slice){NULL, 0};
     life = kbv_judge_cap(judged.status, p);
-    if (is_finding(judged.status) && e->life_end - now < life)
-        life = e->life_end - now;
+    if (is_finding(judged.status) && end - now < life)
+        life = end - now;
     judged.not_after = (uint32_t)(now + life);
     *v = judged;
 }

@@ -43,6 +43,7 @@ struct kbv_evidence {
     size_t n_reference_names;
     const struct kbv_rrset *tlsa; /* with TLSA */
     int64_t life_end; /* with TLSA and DENIAL: earliest end of what was used, [s] since the epoch */
+    int64_t signed_until; /* likewise: earliest end of a signature */
     char reason[KBV_REASON_MAX + 1]; /* UTF-8, for a log line; may be empty */
 };
 

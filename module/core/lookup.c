@@ -79,7 +79,7 @@ struct kbv_path *kbv_path_new(struct kbv_lookup *l, const struct kbv_path *paren
     if (!p)
         return NULL;
     p->state = state;
-    p->life_end = INT64_MAX;
+    p->life_end = p->signed_until = INT64_MAX;
     if (parent) {
         p->parent = parent;
         p->rank = parent->rank;
@@ -88,6 +88,7 @@ struct kbv_path *kbv_path_new(struct kbv_lookup *l, const struct kbv_path *paren
         p->naptr_hops = parent->naptr_hops;
         p->flags = parent->flags;
         p->life_end = parent->life_end;
+        p->signed_until = parent->signed_until;
         p->service = parent->service;
     }
     kbv_name_lower(p->name, name, len);
@@ -174,9 +175,13 @@ static void plan_denial(struct kbv_lookup *l)
         kbv_lookup_fail(l, "internal error: every path was lost");
         return;
     }
-    for (size_t i = 1; i < n; i++)
-        if (ends[i]->evidence.life_end < ends[0]->evidence.life_end)
-            ends[0]->evidence.life_end = ends[i]->evidence.life_end;
+    for (size_t i = 1; i < n; i++) {
+        const struct kbv_evidence *e = &ends[i]->evidence;
+        if (e->life_end < ends[0]->evidence.life_end)
+            ends[0]->evidence.life_end = e->life_end;
+        if (e->signed_until < ends[0]->evidence.signed_until)
+            ends[0]->evidence.signed_until = e->signed_until;
+    }
     l->plan[l->n_plan++] = ends[0];
 }
 

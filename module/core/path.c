@@ -31,6 +31,8 @@ static void take(struct kbv_path *p, const struct kbv_step *step, unsigned hops)
     p->flags |= kbv_step_flags(step, hops);
     if (step->life_end < p->life_end)
         p->life_end = step->life_end;
+    if (step->signed_until < p->signed_until)
+        p->signed_until = step->signed_until;
 }
 
 static bool too_far(const struct kbv_path *p)
@@ -46,6 +48,7 @@ static enum kbv_path_state end(struct kbv_path *p)
     await(p, NULL, NULL);
     p->evidence.flags = p->flags;
     p->evidence.life_end = p->life_end;
+    p->evidence.signed_until = p->signed_until;
     p->evidence.order = p->rank.order;
     p->evidence.preference = p->rank.preference;
     return KBV_PATH_ENDED;

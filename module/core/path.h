@@ -55,7 +55,7 @@ struct kbv_path {
     unsigned hops;
     unsigned naptr_hops; /* fallback: the same aliases, met in the NAPTR answer */
     uint8_t flags;
-    int64_t life_end;
+    int64_t life_end, signed_until;
     struct kbv_slice service;       /* SRV: the service's domain; p NULL: none */
     const struct kbv_sub *a, *aaaa; /* the first path and endpoints */
     const struct kbv_sub *tlsa;     /* endpoints */

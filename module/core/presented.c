@@ -96,6 +96,26 @@ enum kbv_err kbv_presented_read(enum kbv_material kind, struct kbv_slice materia
     return err;
 }
 
+enum kbv_err kbv_presented_subject(enum kbv_material kind, struct kbv_slice material,
+                                   struct kbv_presented *p)
+{
+    struct kbv_reader in = kbv_reader_on(material.p, material.len);
+    struct kbv_subject subject = {.kind = KBV_SUBJECT_CERT};
+    struct kbv_slice whole = material;
+
+    if (kind == KBV_MATERIAL_SPKI_SHA256 || kind == KBV_MATERIAL_CERT_SHA256)
+        return kbv_presented_read(kind, material, p);
+    if (kind == KBV_MATERIAL_SPKI)
+        subject.kind = KBV_SUBJECT_SPKI;
+    if (kind == KBV_MATERIAL_CHAIN)
+        whole = kbv_reader_octets(&in, kbv_reader_u16(&in));
+    if (kind == KBV_MATERIAL_NONE || whole.len == 0)
+        return KBV_ERR_FORMAT;
+    kbv_sha256(&whole, 1, subject.digest);
+    *p = kbv_presented_digest(&subject);
+    return KBV_OK;
+}
+
 void kbv_presented_clear(struct kbv_presented *p)
 {
     kbv_dane_chain_delete(p->parsed);

@@ -41,6 +41,11 @@ struct kbv_presented kbv_presented_digest(const struct kbv_subject *subject);
 enum kbv_err kbv_presented_read(enum kbv_material kind, struct kbv_slice material,
                                 struct kbv_presented *p);
 
+/* The same as a digest alone, without a look at the DER: for an answer that says whose key it does not
+ * judge. KBV_ERR_FORMAT: the end entity cannot be told apart. */
+enum kbv_err kbv_presented_subject(enum kbv_material kind, struct kbv_slice material,
+                                   struct kbv_presented *p);
+
 /* Frees what the judge keeps in *p. */
 void kbv_presented_clear(struct kbv_presented *p);
 

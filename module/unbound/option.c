@@ -13,6 +13,7 @@
 #include "services/cache/dns.h"
 #include "services/mesh.h"
 #include "sldns/rrdef.h"
+#include "sldns/sbuffer.h"
 #include "util/data/msgparse.h"
 #include "util/data/msgreply.h"
 #include "util/data/packed_rrset.h"
@@ -190,7 +191,8 @@ static size_t derive(const struct reply *r, struct kbv_presented *presented, str
     return kbv_verdict_select(v, n, true);
 }
 
-/* What the client asked for cannot be served; NULL if it can: *presented is what it presents. */
+/* What the client asked for cannot be served; NULL if it can. *presented is what it presents, as
+ * far as it was looked at. */
 static const char *objection(const struct reply *r, const struct kbv_request *req,
                              struct kbv_presented *presented, enum kbv_status *status)
 {
@@ -199,8 +201,10 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
         kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
         return "key material on a _kbv name";
     *status = KBV_STATUS_REFUSED;
-    if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram)
+    if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram) {
+        (void)kbv_presented_subject(req->kind, req->material, presented);
         return use_tcp;
+    }
     *status = KBV_STATUS_BAD_INPUT;
     if (req->kind != KBV_MATERIAL_NONE &&
         kbv_presented_read(req->kind, req->material, presented) != KBV_OK)
@@ -287,6 +291,7 @@ static void serve_option(struct reply *r, const struct edns_option *opt, bool ma
                       many ? "more than one option" : "malformed option", &v[0]);
     } else if ((no = objection(r, &req, &presented, &status)) != NULL) {
         plain_verdict(r, KBV_FOUND_REFUSAL, status, no, &v[0]);
+        i = derive(r, &presented, v, 1); /* a refusal says whose key it was asked about */
     } else {
         i = derive(r, &presented, v, base_verdicts(r, &scratch, v));
     }

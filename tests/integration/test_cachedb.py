@@ -9,9 +9,9 @@ from pathlib import Path
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig
+from kbvtest.resolver import Resolver
 from kbvtest.tap import same, within
 from kbvworld import capture
-from kbvworld.resolver import Resolver
 
 PORT = 6379
 # One of each sort is enough here: statuses that rest on proof, on its absence, on its failure.
@@ -53,7 +53,7 @@ class Redis:
 
 
 def resolver(described):
-    return Resolver(described, programs.UNBOUND, extra=[
+    return Resolver(described, extra=[
         "server:", '    module-config: "kbv validator cachedb iterator"', "cachedb:",
         '    backend: "redis"', "    redis-server-host: 127.0.0.1", f"    redis-server-port: {PORT}",
         "    redis-timeout: 200"])

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig, kdig
+from kbvtest.resolver import Resolver
 from kbvtest.tap import same
-from kbvworld.resolver import Resolver
 
 OWNER = "_8003._tcp.js1.op-a.example."
 CASE = "joineui-a"
@@ -48,7 +48,7 @@ def mixed(rrtype):
 def in_flight(described, world, questions):
     """The authority keeps silent until all wait for the same name."""
     ctl = str(programs.TREE / "tests/world/ctl")
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         dig("op-a.example.", "DNSKEY")
         subprocess.run([ctl, "pause", "op-a"], check=True)
         waker = subprocess.Popen(["sh", "-c", f"sleep 1; exec {ctl} resume op-a"])
@@ -59,7 +59,7 @@ def in_flight(described, world, questions):
 
 
 def cached(described, world, questions):
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         dig(OWNER)
         for _ in range(10):
             at_once(world, questions)
@@ -68,7 +68,7 @@ def cached(described, world, questions):
 def other_types(described, world):
     """On any other query type the option is ignored."""
     request = spec.request("spki-sha256", world.certs["js1.current"]["spki-sha256"])
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         for rrtype in ("A", "AAAA", "SRV", "TXT", "ANY", "NAPTR"):
             for name in ("js1.op-a.example.", OWNER):
                 reply = dig(name, rrtype, request)
@@ -77,7 +77,7 @@ def other_types(described, world):
 
 def not_asked_for(described, world):
     """Who sends no option gets none, before and after somebody else did."""
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         for _ in range(2):
             for rrtype in (RRTYPE, "TLSA"):
                 for client in (dig, kdig):

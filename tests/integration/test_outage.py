@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Authorities that die and come back, and a resolver that reloads. quick.example has a TTL of 20 s
 here, on a server of its own.
-
-Unbound as it comes asks a dead authority again for minutes, and drops what it learns after 1.9 s: a
-client hears nothing. PATIENCE is what an operator sets for verdicts to come in time for a join.
 """
 
 import subprocess
@@ -11,14 +8,12 @@ import time
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig
+from kbvtest.resolver import Resolver
 from kbvtest.tap import same, within
-from kbvworld.resolver import Resolver
 
 OWNER = "_443._tcp.js.quick.example."
-PATIENCE = ["server:", "    infra-cache-max-rtt: 1000", "    infra-host-ttl: 10",
-            "    discard-timeout: 4800"]
-BUDGET_S = 5  # LoRaWAN's first join-accept window, and ChirpStack's patience
-RECOVERY_S = 20
+BUDGET_S = 2  # a reply that takes longer is dropped by Unbound (discard-timeout)
+RECOVERY_S = 30
 
 
 def ctl(verb, *servers):
@@ -57,7 +52,7 @@ def dies_and_comes_back(described, world):
     """What is known stays until its T, though a prefetch fails; then TEMPFAIL; then all is well."""
     digest = world.certs["js-v"]["spki-sha256"]
     request = spec.request("spki-sha256", digest)
-    with Resolver(described, programs.UNBOUND, extra=[*PATIENCE, "    prefetch: yes"]):
+    with Resolver(described, extra=["server:", "    prefetch: yes"]):
         joineui = world.cases["joineui-b"]["name"]
         one(joineui)
         good = one()
@@ -80,7 +75,6 @@ def dies_and_comes_back(described, world):
             within("seconds to TEMPFAIL", time.monotonic() - start, 0, BUDGET_S)
             same("status", failed["status"], "TEMPFAIL")
             same("keyed", one(option=request)["status"], "TEMPFAIL")
-            same("keyed, TLSA", one(rrtype="TLSA", option=request)["status"], "TEMPFAIL")
             same("in the name",
                  one(spec.digest_name("spki-sha256", digest, OWNER))["status"], "TEMPFAIL")
             same("a verdict with a longer life", one(joineui)["status"], "PUBLISHED")
@@ -92,7 +86,7 @@ def dies_and_comes_back(described, world):
 
 def silent_authority(described, _):
     """One that takes questions and does not answer costs no more than the budget either."""
-    with Resolver(described, programs.UNBOUND, extra=PATIENCE):
+    with Resolver(described):
         one("_443._tcp.js1.op-b.example.")  # its round-trip time is known
         ctl("pause", "op-b")
         try:
@@ -106,7 +100,7 @@ def silent_authority(described, _):
 
 def one_of_two(described, world):
     """With one of two authorities gone nothing is lost."""
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         ctl("stop", "registry-a", "variants-b")
         try:
             for name in ("joineui-a", "rollover", "unregistered", "netid-a"):
@@ -122,7 +116,7 @@ def root_gone(described, world):
     """With nothing in reach a cold question is TEMPFAIL, and never an absence."""
     every = [name for name, server in described["servers"].items()
              if server["kind"] in ("nsd", "knot")]
-    with Resolver(described, programs.UNBOUND, extra=PATIENCE):
+    with Resolver(described):
         ctl("stop", *every)
         try:
             for name in ("joineui-a", "unregistered", "literal-server", "deveui"):
@@ -136,7 +130,7 @@ def root_gone(described, world):
 def reload_keeps_working(described, world):
     name = world.cases["joineui-a"]["name"]
     request = spec.request("spki-sha256", world.certs["js1.next"]["spki-sha256"])
-    with Resolver(described, programs.UNBOUND, extra=["server:", "    num-threads: 2"]) as resolver:
+    with Resolver(described, extra=["server:", "    num-threads: 2"]) as resolver:
         for _ in range(5):
             same("status", one(name, option=request)["status"], "BOUND")
             control(resolver, "reload")
@@ -167,7 +161,7 @@ def change(resolver, *lines):
 def reload_takes_options(described, world):
     """Options that changed hold after the reload, for verdicts that were cached before too."""
     name = world.cases["joineui-b"]["name"]
-    with Resolver(described, programs.UNBOUND) as resolver:
+    with Resolver(described) as resolver:
         within("life", verdicts.life(one(name)), 8, 3600)
         change(resolver, "kbv:", "    kbv-max-ttl: 7", "    kbv-rrtype: 65301")
         control(resolver, "reload")
@@ -182,7 +176,7 @@ def reload_takes_options(described, world):
 def fast_reload(described, world):
     """The same with the reload that does not stop the threads (Unbound 1.23 and newer)."""
     name = world.cases["joineui-b"]["name"]
-    with Resolver(described, programs.UNBOUND, extra=["server:", "    num-threads: 2"]) as resolver:
+    with Resolver(described, extra=["server:", "    num-threads: 2"]) as resolver:
         before = one(name)
         control(resolver, "fast_reload")
         after = one(name)

@@ -3,9 +3,9 @@
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig, kdig
+from kbvtest.resolver import Resolver
 from kbvtest.tap import same, within
 from kbvworld import capture
-from kbvworld.resolver import Resolver
 
 OWNER = "_8003._tcp.js1.op-a.example."
 LARGE = "_443._tcp.many30.op-v.example."  # thirty TLSA records
@@ -180,7 +180,7 @@ def main():
     extra = ["server:", f"    tls-service-key: \"{server['key']}\"",
              f"    tls-service-pem: \"{server['cert']}\"", f"    interface: {FAR}@{TLS}",
              f"    interface: {FAR}@{HTTPS}", f"    tls-port: {TLS}", f"    https-port: {HTTPS}"]
-    with Resolver(described, programs.UNBOUND, extra=extra):
+    with Resolver(described, extra=extra) as resolver:
         for name, function in [
                 ("digests over UDP, TCP, TLS and HTTPS, IPv4 and IPv6", every_transport),
                 ("nonces: refused over UDP unless from loopback", nonces),
@@ -193,6 +193,7 @@ def main():
                 ("key material on a digest name", key_on_digest_name),
                 ("malformed digest names, and other types", malformed_names)]:
             suite.test(name, function, key)
+        suite.test("the resolver ends in good order", resolver.end)
     suite.finish()
 
 

@@ -8,9 +8,9 @@ import time
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, NoReply, dig
+from kbvtest.resolver import Resolver
 from kbvtest.tap import same
 from kbvworld import capture
-from kbvworld.resolver import Resolver
 
 SUFFIX = "joineuis.lora-alliance.org."
 
@@ -41,7 +41,7 @@ def control(verb, *servers):
 
 def nothing_of_ours(described):
     """Type 65300 and _kbv names are answered here, whatever a zone publishes and whoever asks."""
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         seen = Upstream(described)
         for name, rrtype in [
                 ("_443._tcp.js.planted.example.", RRTYPE), ("_443._tcp.none.planted.example.", RRTYPE),
@@ -68,7 +68,7 @@ def nothing_of_ours(described):
 
 def planted_is_not_believed(described):
     """A signed type 65300 record that came with an ANY answer does not become a verdict."""
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         any_answer = dig("_443._tcp.none.planted.example.", "ANY", None, "+tcp", "+dnssec")
         assert any_answer.records(RRTYPE), "the zone publishes no type 65300 any more"
         answer = dig("_443._tcp.none.planted.example.")
@@ -78,7 +78,7 @@ def planted_is_not_believed(described):
 
 def nobody_else(described):
     """No packet goes to an address that is none of the world's."""
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         seen = Upstream(described)
         for case in described["cases"]:
             if not case["slow"]:
@@ -90,7 +90,7 @@ def nobody_else(described):
 
 def names_below_suffix(described, extra):
     """The names below the suffix that a cold JoinEUI costs, its delegation being known."""
-    with Resolver(described, programs.UNBOUND, extra=extra):
+    with Resolver(described, extra=extra):
         dig(SUFFIX, "DNSKEY")
         seen = Upstream(described)
         name = next(case["name"] for case in described["cases"] if case["id"] == "joineui-a")
@@ -115,7 +115,7 @@ def nibbles_on_demand(described):
 
 def minimised_elsewhere(described):
     """Names below no zone of ours are minimised as ever: the root learns of the last label only."""
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         seen = Upstream(described)
         dig("_8003._tcp.js1.op-a.example.")
         root = {address for name in described["zones"]["."]["servers"]
@@ -146,7 +146,7 @@ def while_paused(described, servers, name, wanted):
 
 
 def first_step_at_once(described):
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         dig(SUFFIX, "DNSKEY")
         case = next(case for case in described["cases"] if case["id"] == "joineui-b")
         wanted = {(case["name"], rrtype) for rrtype in ("NAPTR", "A", "AAAA")}
@@ -155,7 +155,7 @@ def first_step_at_once(described):
 
 
 def host_step_at_once(described):
-    with Resolver(described, programs.UNBOUND):
+    with Resolver(described):
         dig("op-a.example.", "DNSKEY")
         case = next(case for case in described["cases"] if case["id"] == "netid-a")
         wanted = {("ns.op-a.example.", "A"), ("ns.op-a.example.", "AAAA"),

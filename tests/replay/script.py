@@ -62,7 +62,9 @@ class Peer:
 
 
 def octets_of(who, kind):
-    """What a key or certificate is: @nothing is the empty string, seen in the field."""
+    """What a key or certificate is: @nothing is the empty string, seen in the field; 0x… octets."""
+    if who.startswith("0x"):
+        return bytes.fromhex(who[2:])
     if who == "nothing":
         return b""
     return Peer(who).spki if kind == "spki" else Peer(who).certificate

@@ -526,6 +526,35 @@ static const struct {
     {"and after it ended", KBV_FOUND_LIMIT, A_311, -1, KBV_STATUS_LIMIT, 5},
 };
 
+static const struct {
+    const char *what;
+    int64_t life_end, signed_until; /* relative to NOW */
+    enum kbv_status status;
+    uint32_t life;
+} in_progress[] = {
+    {"TTL ran out while the rest was on its way", 0, 1000, KBV_STATUS_PUBLISHED, 1},
+    {"some seconds ago", -4, 1000, KBV_STATUS_PUBLISHED, 1},
+    {"a signature ends in the very second", -4, 1, KBV_STATUS_PUBLISHED, 1},
+    {"a signature ended", 0, 0, KBV_STATUS_STALE, 5},
+    {"a signature ended before", -1, -1, KBV_STATUS_STALE, 5},
+    {"time is left", 20, 1000, KBV_STATUS_PUBLISHED, 20},
+};
+
+START_TEST(a_ttl_that_ends_during_discovery_serves_once)
+{
+    struct fixture f;
+    const struct kbv_verdict *v;
+
+    fixture_make(&f, A_311);
+    f.e.life_end = NOW + in_progress[_i].life_end;
+    f.e.signed_until = NOW + in_progress[_i].signed_until;
+    v = judge_base(&f);
+    ck_assert_msg(v->status == in_progress[_i].status, "%s: %s", in_progress[_i].what,
+                  kbv_status_name(v->status));
+    ck_assert_uint_eq(v->not_after - v->issued, in_progress[_i].life);
+}
+END_TEST
+
 START_TEST(a_verdict_lives_no_longer_than_its_evidence)
 {
     struct fixture f;
@@ -965,6 +994,7 @@ int main(void)
     tcase_add_test(tcase, a_verdict_says_whose_it_is);
     tcase_add_loop_test(tcase, each_status_has_its_cap, 0, ROWS(caps));
     tcase_add_loop_test(tcase, a_verdict_lives_no_longer_than_its_evidence, 0, ROWS(lives));
+    tcase_add_loop_test(tcase, a_ttl_that_ends_during_discovery_serves_once, 0, ROWS(in_progress));
     tcase_add_loop_test(tcase, reasons_are_cut_between_characters, 0, ROWS(reasons));
     tcase_add_loop_test(tcase, a_key_is_bound_or_not_or_undecided, 0, ROWS(keys));
     tcase_add_test(tcase, the_first_match_is_named);

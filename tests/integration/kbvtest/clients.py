@@ -90,24 +90,20 @@ def command_line(client, name, rrtype=RRTYPE, option=None, server="127.0.0.1", p
     return [*words, *arguments, name, rrtype]
 
 
-def _run(client, words, deadline_s):
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace",
-                              timeout=deadline_s, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise NoReply(f"no end of `{' '.join(words)}` in {deadline_s} s") from error
+def parse(client, output):
+    """What dig or kdig printed, as a Reply; NoReply if there was none."""
     patterns = _PATTERNS[client]
     # After a truncated reply the clients ask again over TCP: the last header counts.
-    heads = list(patterns["head"].finditer(done.stdout))
+    heads = list(patterns["head"].finditer(output))
     if not heads:
-        raise NoReply(f"no reply to `{' '.join(words)}`: {done.stdout}{done.stderr}")
-    text = done.stdout[heads[-1].start():]
+        raise NoReply(output)
+    text = output[heads[-1].start():]
 
     def first(key):
         match = patterns[key].search(text)
         return match[1] if match else ""
 
-    reply = Reply(" ".join(words), heads[-1][1], set(first("flags").split()),
+    reply = Reply("", heads[-1][1], set(first("flags").split()),
                   [int(code) for code in patterns["ede"].findall(text)],
                   [bytes.fromhex(octets) for octets in patterns["option"].findall(text)],
                   size=int(first("size") or 0), transport=first("transport"))
@@ -115,6 +111,20 @@ def _run(client, words, deadline_s):
         match = _RECORD.match(line)
         if match:
             reply.answer.append(Record(match[1].lower(), int(match[2]), match[3], match[4]))
+    return reply
+
+
+def _run(client, words, deadline_s):
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace",
+                              timeout=deadline_s, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise NoReply(f"no end of `{' '.join(words)}` in {deadline_s} s") from error
+    try:
+        reply = parse(client, done.stdout)
+    except NoReply:
+        raise NoReply(f"no reply to `{' '.join(words)}`: {done.stdout}{done.stderr}") from None
+    reply.command = " ".join(words)
     return reply
 
 

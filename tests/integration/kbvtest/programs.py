@@ -23,6 +23,8 @@ UNBOUND = BUILD / "unbound/unbound"
 CHECKCONF = BUILD / "unbound/unbound-checkconf"
 CONTROL = BUILD / "unbound/unbound-control"
 KBV = BUILD / "cli/kbv"
+# Unpatched, of the same source and flags: `make bench-programs` puts it there.
+STOCK = Path(os.environ.get("KBV_STOCK_UNBOUND", BUILD / "tests/bench/stock/unbound"))
 
 
 def missing(*programs):
