@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sldns/str2wire.h"
@@ -19,9 +19,67 @@
 
 #define MESSAGE_MAX 512 /* octets of a message of the option table */
 
+/* An error of the option table, or of ours, about a line. */
 static void log_line(const struct kbv_conf_line *l, const char *message)
 {
     log_err("%s:%d: %s: \"%s\": %s", l->file, l->line, l->key, l->value, message);
+}
+
+static bool is_kbv_key(const char *key)
+{
+    return strncmp(key, "kbv-", 4) == 0;
+}
+
+/* The first line of a kbv: clause at or behind l; NULL at the end. */
+static const struct kbv_conf_line *kbv_line(const struct kbv_conf_line *l)
+{
+    while (l != NULL && !is_kbv_key(l->key))
+        l = l->next;
+    return l;
+}
+
+/* Options of Unbound's whose place a message may have to name. */
+static const char *const watched[] = {
+    "module-config", "val-permissive-mode", "val-override-date",
+    "serve-expired", "serve-expired-ttl",   "serve-expired-ttl-reset",
+};
+
+/* Those whose value can be a name or a record of ours; there may be very many of them. */
+static const char *const watched_names[] = {"local-zone", "local-data", "name"};
+
+static bool listed(const char *const list[], size_t n, const char *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], key) == 0)
+            return true;
+    return false;
+}
+
+#define LISTED(list, key) listed(list, sizeof(list) / sizeof((list)[0]), key)
+
+int kbv_config_wants(const char *key, const char *value)
+{
+    /* That a value is passed over here costs its message the place, nothing else. */
+    return is_kbv_key(key) || LISTED(watched, key) ||
+           (LISTED(watched_names, key) &&
+            (strcasestr(value, "_kbv") != NULL || strcasestr(value, "type6") != NULL));
+}
+
+/* "FILE:LINE: KEY: "VALUE"…": an option of Unbound's that cannot stand beside kbv. value: NULL for
+ * an option that has one value, else the line is the one with that value. shown: what to show where
+ * no line is known, as for a default. */
+static void log_option(const struct config_file *cfg, const char *key, const char *value,
+                       const char *shown, const char *message)
+{
+    const struct kbv_conf_line *found = NULL;
+
+    for (const struct kbv_conf_line *l = cfg->kbv_lines; l != NULL; l = l->next)
+        if (strcmp(l->key, key) == 0 && (value == NULL || strcmp(l->value, value) == 0))
+            found = l; /* the last one counts */
+    if (found != NULL)
+        log_line(found, message);
+    else
+        log_err("%s: \"%s\": %s", key, shown, message);
 }
 
 struct kbv_options *kbv_config_read(struct config_file *cfg)
@@ -33,7 +91,8 @@ struct kbv_options *kbv_config_read(struct config_file *cfg)
         log_err("kbv: out of memory");
         return NULL;
     }
-    for (const struct kbv_conf_line *l = cfg->kbv_lines; l != NULL; l = l->next) {
+    for (const struct kbv_conf_line *l = kbv_line(cfg->kbv_lines); l != NULL;
+         l = kbv_line(l->next)) {
         if (kbv_options_set(o, l->key, l->value, message, sizeof(message)) != KBV_OK) {
             log_line(l, message);
             kbv_options_delete(o);
@@ -85,16 +144,21 @@ int kbv_config_stack_known(const char *module_conf)
 
 static bool stack_check(const struct config_file *cfg, size_t n, bool leftmost)
 {
+    const struct kbv_conf_line *l = kbv_line(cfg->kbv_lines);
+    char message[MESSAGE_MAX];
+
     if (n == 1 && leftmost)
         return true;
-    if (n != 0)
-        log_err("module-config: \"%s\": kbv must stand once and leftmost, as in \"kbv validator "
-                "iterator\"",
-                cfg->module_conf);
-    else
-        log_err("%s:%d: %s: kbv is not in module-config: \"%s\": expected \"kbv validator "
-                "iterator\", or no kbv: clause",
-                cfg->kbv_lines->file, cfg->kbv_lines->line, cfg->kbv_lines->key, cfg->module_conf);
+    if (n != 0) {
+        log_option(cfg, "module-config", NULL, cfg->module_conf,
+                   "kbv must stand once and leftmost, as in \"kbv validator iterator\"");
+        return false;
+    }
+    snprintf(message, sizeof(message),
+             "kbv is not in module-config: \"%s\": expected module-config: \"kbv validator "
+             "iterator\", or no kbv: clause",
+             cfg->module_conf);
+    log_line(l, message);
     return false;
 }
 
@@ -102,35 +166,41 @@ static bool stack_check(const struct config_file *cfg, size_t n, bool leftmost)
 static bool validation_check(const struct config_file *cfg)
 {
     if (cfg->val_permissive_mode) {
-        log_err("val-permissive-mode: yes: kbv must be told what is bogus: expected no");
+        log_option(cfg, "val-permissive-mode", NULL, "yes",
+                   "kbv must be told what is bogus: expected no");
         return false;
     }
     if (cfg->val_date_override != 0) {
-        log_err("val-override-date: %d: a verdict's lifetime needs the true time: expected 0, or "
-                "no such line",
-                (int)cfg->val_date_override);
+        log_option(cfg, "val-override-date", NULL, "set",
+                   "a verdict's lifetime needs the true time: expected 0, or no such line");
         return false;
     }
     if (cfg->serve_expired && cfg->serve_expired_ttl == 0) {
-        log_err("serve-expired-ttl: 0: with serve-expired: yes nothing bounds the age of answers: "
-                "expected 1 or more, as in serve-expired-ttl: 86400, or serve-expired: no");
+        log_option(cfg, "serve-expired-ttl", NULL, "0",
+                   "with serve-expired: yes nothing bounds the age of answers: expected 1 or more, "
+                   "as in serve-expired-ttl: 86400, or serve-expired: no");
         return false;
     }
     if (cfg->serve_expired && cfg->serve_expired_ttl_reset) {
-        log_err("serve-expired-ttl-reset: yes: with serve-expired: yes nothing bounds the age of "
-                "answers: expected no");
+        log_option(cfg, "serve-expired-ttl-reset", NULL, "yes",
+                   "with serve-expired: yes nothing bounds the age of answers: expected no");
         return false;
     }
     return true;
 }
 
-/* Where local data stands, for messages: "" or " of view \"name\"". */
-static void log_local(const char *key, const char *value, const char *view, uint16_t rrtype)
+/* Names and records that kbv alone makes. view: its name, NULL for the server's own. */
+static void log_local(const struct config_file *cfg, const char *key, const char *value,
+                      const char *view, uint16_t rrtype)
 {
-    log_err("%s: \"%s\"%s%s%s: names with a label _kbv and records of type %u are made by kbv "
-            "alone: remove it",
-            key, value, view != NULL ? " of view \"" : "", view != NULL ? view : "",
-            view != NULL ? "\"" : "", (unsigned)rrtype);
+    char message[MESSAGE_MAX];
+
+    snprintf(message, sizeof(message),
+             "%s%s%snames with a label _kbv and records of type %u are made by kbv alone: remove "
+             "it",
+             view != NULL ? "in view \"" : "", view != NULL ? view : "", view != NULL ? "\": " : "",
+             (unsigned)rrtype);
+    log_option(cfg, key, value, value, message);
 }
 
 /* True if text is a name with a _kbv label. What is no name, Unbound itself refuses. */
@@ -153,24 +223,25 @@ static bool rr_is_ours(const char *text, uint16_t rrtype)
 }
 
 /* Local zones and data answer before any module. view: NULL for the server's own. */
-static bool local_check(const struct config_str2list *zones, const struct config_strlist *nodefault,
-                        const struct config_strlist *data, const char *view, uint16_t rrtype)
+static bool local_check(const struct config_file *cfg, const struct config_str2list *zones,
+                        const struct config_strlist *nodefault, const struct config_strlist *data,
+                        const char *view, uint16_t rrtype)
 {
     for (; zones != NULL; zones = zones->next) {
         if (text_under_kbv(zones->str)) {
-            log_local("local-zone", zones->str, view, rrtype);
+            log_local(cfg, "local-zone", zones->str, view, rrtype);
             return false;
         }
     }
     for (; nodefault != NULL; nodefault = nodefault->next) {
         if (text_under_kbv(nodefault->str)) {
-            log_local("local-zone", nodefault->str, view, rrtype);
+            log_local(cfg, "local-zone", nodefault->str, view, rrtype);
             return false;
         }
     }
     for (; data != NULL; data = data->next) {
         if (rr_is_ours(data->str, rrtype)) {
-            log_local("local-data", data->str, view, rrtype);
+            log_local(cfg, "local-data", data->str, view, rrtype);
             return false;
         }
     }
@@ -179,14 +250,16 @@ static bool local_check(const struct config_str2list *zones, const struct config
 
 static bool answers_check(const struct config_file *cfg, uint16_t rrtype)
 {
-    if (!local_check(cfg->local_zones, cfg->local_zones_nodefault, cfg->local_data, NULL, rrtype))
+    if (!local_check(cfg, cfg->local_zones, cfg->local_zones_nodefault, cfg->local_data, NULL,
+                     rrtype))
         return false;
     for (const struct config_view *v = cfg->views; v != NULL; v = v->next)
-        if (!local_check(v->local_zones, v->local_zones_nodefault, v->local_data, v->name, rrtype))
+        if (!local_check(cfg, v->local_zones, v->local_zones_nodefault, v->local_data, v->name,
+                         rrtype))
             return false;
     for (const struct config_auth *a = cfg->auths; a != NULL; a = a->next) {
         if (a->name != NULL && text_under_kbv(a->name)) {
-            log_local(a->isrpz ? "rpz" : "auth-zone", a->name, NULL, rrtype);
+            log_local(cfg, "name", a->name, NULL, rrtype);
             return false;
         }
     }
@@ -199,7 +272,7 @@ int kbv_config_check(struct config_file *cfg)
     bool leftmost, ok;
     size_t n = stack_count(cfg->module_conf, &leftmost);
 
-    if (n == 0 && cfg->kbv_lines == NULL)
+    if (n == 0 && kbv_line(cfg->kbv_lines) == NULL)
         return 1;
     o = kbv_config_read(cfg);
     if (o == NULL)
@@ -244,12 +317,12 @@ int kbv_config_get(struct config_file *cfg, const char *option, void (*func)(cha
 
 int kbv_config_same(struct config_file *a, struct config_file *b)
 {
-    const struct kbv_conf_line *la = a->kbv_lines, *lb = b->kbv_lines;
+    const struct kbv_conf_line *la = kbv_line(a->kbv_lines), *lb = kbv_line(b->kbv_lines);
     bool left;
 
     if (stack_count(a->module_conf, &left) != stack_count(b->module_conf, &left))
         return 0;
-    for (; la != NULL && lb != NULL; la = la->next, lb = lb->next)
+    for (; la != NULL && lb != NULL; la = kbv_line(la->next), lb = kbv_line(lb->next))
         if (strcmp(la->key, lb->key) != 0 || strcmp(la->value, lb->value) != 0)
             return 0;
     return la == NULL && lb == NULL;

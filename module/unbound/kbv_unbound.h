@@ -15,6 +15,7 @@ struct config_file;
 struct kbv_options;
 struct query_info;
 struct reply_info;
+struct ub_packed_rrset_key;
 
 /* kbvmod.c: the module's function block, always the same one. Unbound's white-list of function
  * pointers knows what stands in it. */
@@ -25,6 +26,10 @@ void kbv_deadline_cb(void *arg);
 
 /* option.c: true if fptr is the callback that the module registers for that type. */
 int kbv_reply_callback_known(inplace_cb_reply_func_type *fptr, enum inplace_cb_list_type type);
+
+/* config.c: true if a line of the config is one to keep in cfg->kbv_lines: those of kbv: clauses,
+ * and those whose place a message of kbv_config_check() may have to name. */
+int kbv_config_wants(const char *key, const char *value);
 
 /* config.c: true if the module can run with cfg, or has nothing to do with it. Else the log says
  * where which key with which value is wrong, and what would be right. */
@@ -55,5 +60,16 @@ int kbv_refuse_upstream(struct module_env *env, struct query_info *qinfo);
 
 /* static.c: true if the answer section of a reply from the network leads through a _kbv name. */
 int kbv_refuse_answer(struct module_env *env, struct reply_info *rep);
+
+/*
+ * static.c: which RRSIG of an RRset verified is known to the validator alone, and only while it
+ * does. For the module the verified one stands first, so that one that somebody put beside it
+ * cannot lend it its dates. Before: those that are in time by their dates go first, so that one
+ * which the validator accepts in its skew counts only if no other verifies. Both do nothing while
+ * kbv is not in the running stack.
+ */
+void kbv_signatures_in_time_first(struct module_env *env, struct ub_packed_rrset_key *rrset);
+void kbv_signature_verified(struct module_env *env, struct ub_packed_rrset_key *rrset,
+                            size_t index);
 
 #endif

@@ -269,7 +269,7 @@ def compared(soak, seconds):
 
 # ------------------------------------------------------------------------------- ThreadSanitizer
 
-OURS = re.compile(r"\bkbv_\w+ |/module/(?:unbound|core)/|/lib/(?:buf|name|request|text|verdict)\.c")
+OURS = re.compile(r"#\d+ kbv_|\bmodule/(?:unbound|core)/|\blib/(?:buf|name|request|text|verdict)\.c")
 
 
 def reports(folder):

@@ -62,7 +62,7 @@ class Peer:
 
 
 def octets_of(who, kind):
-    """What a key or certificate is: @nothing is the empty string, seen in the field; 0x… octets."""
+    """What a key or certificate is: nothing is the empty string, 0x… stands for itself."""
     if who.startswith("0x"):
         return bytes.fromhex(who[2:])
     if who == "nothing":
@@ -146,7 +146,6 @@ class Expected:
     ask: Ask
     words: list
     body: list
-    time: int
 
 
 class Script:
@@ -368,7 +367,7 @@ class Script:
         step = self.add_step("CHECK_ANSWER", [
             "ENTRY_BEGIN", "MATCH opcode qtype qname", "REPLY QR", "SECTION QUESTION",
             f"{ask.name} IN {dns.rdatatype.to_text(ask.rdtype)}", "ENTRY_END"])
-        self.expected.append(Expected(self.last_line, step, ask, words, self.joined(body), self.time))
+        self.expected.append(Expected(self.last_line, step, ask, words, self.joined(body)))
 
     @staticmethod
     def joined(body):

@@ -63,21 +63,25 @@ def cases(world):
     tlsa, verdict = ask(owners, "TLSA"), ask(owners, "TYPE65300")
     by_service = ask([names.by_service(n) for n in some], "TYPE65300")
     by_host = ask([names.by_host(n) for n in some], "TYPE65300")
+    tlsa_by_host = ask([names.by_host(n) for n in some], "TLSA")
     return [
         Case("stock-tlsa", "TLSA, stock Unbound", "stock", tlsa),
+        Case("stock-joineui", "TLSA at a JoinEUI's name, stock Unbound", "stock", tlsa_by_host),
         Case("stock-a", "A, stock Unbound", "stock", hosts),
         Case("tlsa", "TLSA, module loaded", "module", tlsa, "stock-tlsa", 0.98),
         Case("a", "A, module loaded", "module", hosts, "stock-a", 0.98),
         Case("rr-literal", "RR, literal owner", "module", verdict, "stock-tlsa", 1.0,
              status=PUBLISHED),
-        Case("rr-host", "RR, JoinEUI with 1 endpoint", "module", by_host, "stock-tlsa", 1.0,
-             status=PUBLISHED),
-        Case("rr-service", "RR, JoinEUI with 2 endpoints", "module", by_service, "stock-tlsa", 1.0,
-             status=PUBLISHED),
+        Case("rr-host", "RR, JoinEUI with 1 endpoint", "module", by_host, "stock-joineui",
+             1.0, status=PUBLISHED),
+        Case("rr-service", "RR, JoinEUI with 2 endpoints", "module", by_service,
+             "stock-joineui", 1.0, status=PUBLISHED),
         Case("option-rr", "option on an RR query, literal owner", "module", verdict, "stock-tlsa",
              0.9, option, BOUND),
+        Case("option-host", "option on an RR query, JoinEUI, 1 endpoint", "module", by_host,
+             "stock-joineui", 0.9, option, BOUND),
         Case("option-service", "option on an RR query, JoinEUI, 2 endpoints", "module", by_service,
-             "stock-tlsa", 0.9, option, BOUND),
+             "stock-joineui", 0.9, option, BOUND),
         Case("option-tlsa", "option on a TLSA query", "module", tlsa, "stock-tlsa", 0.9, option,
              BOUND),
         Case("name-bound", "digest in the name, BOUND", "module", ask(bound, "TYPE65300"),

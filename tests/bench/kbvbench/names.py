@@ -3,7 +3,8 @@
 
 Added to operator A: N hosts with an address and a TLSA record each. Added to the registry: N
 JoinEUIs of each way to be registered: by SRV (operator A's two join servers), by host (one of those
-hosts each), by alias (operator B's, as ChirpStack does it).
+hosts each), by alias (operator B's, as ChirpStack does it). Those by host have a TLSA record of
+their own, which means nothing: it is there to be asked for, as a record with such a long name.
 """
 
 import tomllib
@@ -57,6 +58,7 @@ def world_settings():
                       f"{owner(n)} TLSA 3 1 1 @{KEY}" for n in range(N))
     euis = "\n".join(f'{by_service(n)} NAPTR 50 50 "S" "LWNS" "" {SERVICE}\n'
                      f'{by_host(n)} NAPTR 50 50 "A" "LWNS" "" {host(n)}\n'
+                     f"{by_host(n)} TLSA 3 1 1 @{KEY}\n"
                      f"{by_alias(n)} CNAME {ALIASED}" for n in range(N))
     added = {OPERATOR: hosts, REGISTRY: euis}
     settings = []
