@@ -354,19 +354,16 @@ enum kbv_err kbv_name_tlsa_owner(uint16_t port, const uint8_t *host, size_t host
     return KBV_OK;
 }
 
-/* True for _<port> as RFC 6698 section 3 writes it: decimal, no leading zero. */
+/* True for _<digits>. What no port is written like (RFC 6698 section 3) is a server's owner too,
+ * which nobody connects to: a client's it is in no case. */
 static bool is_port_label(const uint8_t *label)
 {
-    unsigned port = 0;
-
-    if (label[0] < 2 || label[0] > 6 || label[1] != '_' || label[2] == '0')
+    if (label[0] < 2 || label[1] != '_')
         return false;
-    for (size_t i = 2; i <= label[0]; i++) {
+    for (size_t i = 2; i <= label[0]; i++)
         if (!is_digit(label[i]))
             return false;
-        port = port * 10 + (label[i] - '0');
-    }
-    return port <= 65535;
+    return true;
 }
 
 bool kbv_name_is_server_owner(const uint8_t *name, size_t len, const uint8_t **host,

@@ -100,8 +100,8 @@ void kbv_name_to_text(const uint8_t *name, size_t len, char *out);
 /* out = _port._tcp.host, lower case; KBV_ERR_LIMIT beyond 255 octets (RFC 6698 section 3). */
 enum kbv_err kbv_name_tlsa_owner(uint16_t port, const uint8_t *host, size_t host_len,
                                  uint8_t out[KBV_NAME_MAX], size_t *out_len);
-/* True if the name starts with _<1-5 digits, no leading zero, 1-65535>._<tcp|udp|sctp>: a server's
- * owner; *host and *host_len then are the rest (may be NULL). */
+/* True if the name starts with _<digits>._<tcp|udp|sctp>: a server's owner; *host and *host_len
+ * then are the rest (may be NULL). */
 bool kbv_name_is_server_owner(const uint8_t *name, size_t len, const uint8_t **host,
                               size_t *host_len);
 /* Digest label: 's' or 'c' and 52 base32hex digits (RFC 4648 section 7), no padding, any case, the

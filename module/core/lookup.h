@@ -4,7 +4,7 @@
  * records. It knows nothing of Unbound: the caller takes asks from it, brings
  * an answer for each, and reads the evidence when none is left.
  *
- *   struct kbv_lookup *l = kbv_lookup_create(&mem, &limits, &question);
+ *   struct kbv_lookup *l = kbv_lookup_create(&mem, &question);
  *   while (!kbv_lookup_done(l)) {
  *       while (kbv_lookup_next(l, &ask)) start_query(ask);
  *       ... for each finished query, in any order:

@@ -44,6 +44,16 @@ static bool in_time(const struct rrsig *sig, uint32_t now)
     return now - sig->inception < half && left > 0 && left < half;
 }
 
+/* Well-formed, over this RRset, and in time. RFC 4035 section 5.3.1: no more labels than the owner
+ * has, and a signer at or above it. */
+static bool is_good(const struct kbv_rrset *rrset, size_t i, size_t labels, uint32_t now,
+                    struct rrsig *sig)
+{
+    return read_rrsig(rrset->sig[i], sig) && sig->covered == rrset->type && sig->labels <= labels &&
+           kbv_name_below(rrset->owner.p, rrset->owner.len, sig->signer.p, sig->signer.len) &&
+           in_time(sig, now);
+}
+
 void kbv_rrset_signatures(const struct kbv_rrset *rrset, int64_t now, struct kbv_signatures *out)
 {
     const uint32_t now32 = (uint32_t)now;
@@ -57,15 +67,11 @@ void kbv_rrset_signatures(const struct kbv_rrset *rrset, int64_t now, struct kbv
         struct rrsig sig;
         int64_t expires;
 
-        if (!read_rrsig(rrset->sig[i], &sig) || sig.covered != rrset->type)
+        if (!is_good(rrset, i, labels, now32, &sig)) {
+            if (i == 0)
+                return; /* the one that verified; the dates of others are anybody's word */
             continue;
-        /* RFC 4035 section 5.3.1: no more labels than the owner has, and a signer at or above it.
-         */
-        if (sig.labels > labels ||
-            !kbv_name_below(rrset->owner.p, rrset->owner.len, sig.signer.p, sig.signer.len))
-            continue;
-        if (!in_time(&sig, now32))
-            continue;
+        }
         expires = now + (int64_t)(sig.expiration - now32);
         if (!out->any_valid || expires < out->expires)
             out->expires = expires;

@@ -41,7 +41,8 @@ struct kbv_rrset {
     int64_t ttl_end;            /* when its TTL ends */
     const struct kbv_slice *rr; /* RDATA without length octets, names in it uncompressed */
     size_t n_rr;
-    const struct kbv_slice *sig; /* RDATA of the RRSIGs over it (RFC 4034 section 3.1) */
+    const struct kbv_slice *sig; /* RDATA of the RRSIGs over it (RFC 4034 section 3.1), the one
+                                    that verified first */
     size_t n_sig;
 };
 
@@ -67,8 +68,9 @@ struct kbv_signatures {
     bool wildcard; /* labels field smaller than the owner's labels (RFC 4035 section 5.3.4) */
 };
 
-/* Reads the RRSIGs over rrset; malformed ones, and those that cover another type, are passed over.
- */
+/* Reads the RRSIGs over rrset. The first is the one that verified (the validator puts it there): if
+ * it is malformed, covers another type or is not in time none is valid. Of the others such ones are
+ * passed over; nobody vouches for them, and they can only shorten the life and lower the rest. */
 void kbv_rrset_signatures(const struct kbv_rrset *rrset, int64_t now, struct kbv_signatures *out);
 
 /* The end of what rrset supports: min of ttl_end, added + original TTL (at least one second),

@@ -72,4 +72,8 @@ void kbv_signatures_in_time_first(struct module_env *env, struct ub_packed_rrset
 void kbv_signature_verified(struct module_env *env, struct ub_packed_rrset_key *rrset,
                             size_t index);
 
+/* static.c: true if the module relies on this option, "name:", as it was when it started; then
+ * unbound-control's set_option must not change it. */
+int kbv_option_fixed(struct module_env *env, const char *option);
+
 #endif

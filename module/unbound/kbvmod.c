@@ -82,9 +82,7 @@ static int kbv_init(struct module_env *env, int id)
         return 0;
     }
     m->bogus_ttl = env->cfg->bogus_ttl < 0 ? 0 : (uint32_t)env->cfg->bogus_ttl;
-    m->serve_original_ttl = env->cfg->serve_original_ttl;
     m->deadline_ms = deadline_ms(env->cfg);
-    m->added_from_cache = env->cfg->min_ttl > 0 || m->serve_original_ttl;
     atomic_init(&m->pending, 0);
     env->modinfo[id] = m;
     if (!kbv_option_register(env, id)) {
@@ -93,6 +91,9 @@ static int kbv_init(struct module_env *env, int id)
         env->modinfo[id] = NULL;
         return 0;
     }
+    /* The caches may be older than this configuration (reload_keep_cache): other zones, other trust
+     * anchors, and records of the network under what is our type now. */
+    kbv_reply_forget_all(env, m);
     return 1;
 }
 
@@ -384,7 +385,7 @@ static size_t kbv_get_mem(struct module_env *env, int id)
     return m ? sizeof(*m) + sizeof(*m->opts) + m->opts->n_zones * sizeof(*m->opts->zones) : 0;
 }
 
-/* Unbound calls through these pointers only; static.c tells its white-list about them. */
+/* Unbound calls through these pointers only; its white-list takes them from here. */
 static struct module_func_block kbv_block = {
     .name = "kbv",
     .init = kbv_init,

@@ -28,9 +28,7 @@ struct ub_packed_rrset_key;
 struct kbv_module {
     struct kbv_options *opts;
     struct kbv_dane *dane;
-    uint32_t bogus_ttl;    /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
-    bool added_from_cache; /* a copied RRset does not tell its age, see subquery.c */
-    bool serve_original_ttl;
+    uint32_t bogus_ttl;  /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
     int deadline_ms;     /* a verdict in progress waits for records no longer */
     atomic_uint pending; /* verdicts in progress */
 };
@@ -71,9 +69,8 @@ void kbv_subquery_finished(struct module_qstate *sub, struct module_qstate *supe
                            struct kbv_qstate *k);
 /* What rep says, as the core sees it, in region. ttl_base: 0 if the TTLs of rep are absolute, else
  * the time that they are relative to. copy: octets too, else they stay rep's. False: no memory. */
-bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct reply_info *rep,
-                     int rcode, int64_t ttl_base, struct regional *region, bool copy,
-                     struct kbv_answer *out);
+bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, int64_t ttl_base,
+                     struct regional *region, bool copy, struct kbv_answer *out);
 
 /* reply.c */
 #define KBV_KEEP_NOT  0          /* [s] an answer that the message cache does not get */
@@ -91,6 +88,8 @@ bool kbv_reply_cached(struct module_qstate *qstate);
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
                                                         const struct kbv_question *q,
                                                         uint16_t rrtype);
+/* Takes every answer of the kind that is made here out of the message cache, whoever made it. */
+void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m);
 /* The RRset of that type in the answer section if it was made here, or NULL. */
 const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, uint16_t type);
 /* Decodes the RRs of rrset into v (room for max); how many. Malformed ones are passed over: none is
@@ -102,6 +101,9 @@ size_t kbv_reply_decode(const struct ub_packed_rrset_key *rrset, struct kbv_verd
 bool kbv_option_register(struct module_env *env, int id);
 void kbv_option_unregister(struct module_env *env, int id);
 
+/* Octets that any verdict fits into, and one without associations and reference names. */
+#define KBV_RDATA_MAX    (66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512)
+#define KBV_BARE_MAX     1024
 #define KBV_VERDICTS_MAX (KBV_MAX_ENDPOINTS + 1)
 
 /* Set in the cache key of every RRset made here and in no other: a record of our type that a zone

@@ -164,7 +164,7 @@ static void judge_tlsa(struct reply *r, struct tlsa_scratch *s, struct kbv_verdi
         plain_verdict(r, KBV_FOUND_STALE, 0, "expired data", v);
         return;
     }
-    if (!kbv_answer_view(r->qstate ? r->qstate->env : NULL, r->m, r->rep, r->rcode, r->ttl_base,
+    if (!kbv_answer_view(r->qstate ? r->qstate->env : NULL, r->rep, r->rcode, r->ttl_base,
                          r->region, false, &a)) {
         plain_verdict(r, KBV_FOUND_FAILURE, 0, "out of memory", v);
         return;
@@ -213,17 +213,18 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
 }
 
 /* Appends v to the client's reply, or what stands for it if it does not fit: then *v is that. */
-static void put_option(struct reply *r, struct kbv_verdict *v, struct kbv_slice nonce,
-                       struct edns_option **out)
+static void put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_request *req,
+                       struct kbv_presented *presented, struct edns_option **out)
 {
-    uint8_t buf[66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512];
+    uint8_t buf[KBV_RDATA_MAX];
     size_t len;
 
-    v->nonce = nonce;
+    v->nonce = req->nonce;
     if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK ||
         (r->udp && len > OPTION_UDP_MAX)) {
         plain_verdict(r, KBV_FOUND_LIMIT, 0, use_tcp, v);
-        v->nonce = nonce;
+        derive(r, presented, v, 1);
+        v->nonce = req->nonce;
         if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK)
             return;
     }
@@ -295,7 +296,7 @@ static void serve_option(struct reply *r, const struct edns_option *opt, bool ma
     } else {
         i = derive(r, &presented, v, base_verdicts(r, &scratch, v));
     }
-    put_option(r, &v[i], req.nonce, out);
+    put_option(r, &v[i], &req, &presented, out);
     put_ede(r, v[i].ede, v[i].reason, out);
 }
 

@@ -17,6 +17,7 @@
 #include "util/module.h"
 #include "util/net_help.h"
 #include "util/regional.h"
+#include "util/storage/slabhash.h"
 
 #include "compat.h"
 #include "kbvmod.h"
@@ -40,21 +41,22 @@ static uint32_t life_of(const struct kbv_verdict *v, uint32_t now)
     return left > 0 ? (uint32_t)left : 0;
 }
 
-/* Appends v; an RR that is there already is not repeated (RFC 2181 section 5). */
+/* Appends v if it leaves room for the others still to come, at least without their associations. An
+ * RR that is there already is not repeated (RFC 2181 section 5). */
 static enum kbv_err append(struct regional *region, struct rdatas *r, const struct kbv_verdict *v,
-                           bool txt)
+                           bool txt, size_t others)
 {
-    static const size_t cap = 66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512;
-    uint8_t *rr = regional_alloc(region, 2 + cap);
+    uint8_t *rr = regional_alloc(region, 2 + KBV_RDATA_MAX);
     size_t len;
     enum kbv_err err;
 
     if (!rr)
         return KBV_ERR_NOMEM;
-    err = txt ? kbv_verdict_txt(v, rr + 2, cap, &len) : kbv_verdict_encode(v, rr + 2, cap, &len);
+    err = txt ? kbv_verdict_txt(v, rr + 2, KBV_RDATA_MAX, &len)
+              : kbv_verdict_encode(v, rr + 2, KBV_RDATA_MAX, &len);
     if (err)
         return err;
-    if (r->total + len > KBV_VERDICT_MAX)
+    if (r->total + len + others * KBV_BARE_MAX > KBV_VERDICT_MAX)
         return KBV_ERR_LIMIT;
     sldns_write_uint16(rr, (uint16_t)len);
     for (size_t i = 0; i < r->n; i++)
@@ -76,7 +78,7 @@ static struct kbv_verdict limited(const struct kbv_verdict *v, const struct kbv_
     l.ede = kbv_status_ede(KBV_STATUS_LIMIT);
     l.match = KBV_MATCH_NONE;
     l.not_after = l.issued + kbv_judge_cap(KBV_STATUS_LIMIT, p);
-    l.associations = l.reference_names = (struct kbv_slice){NULL, 0};
+    l.associations = l.reference_names = l.found_at = (struct kbv_slice){NULL, 0};
     l.reason = (struct kbv_slice){(const uint8_t *)reason, strlen(reason)};
     return l;
 }
@@ -198,10 +200,36 @@ bool kbv_reply_cached(struct module_qstate *qstate)
 {
     struct dns_msg *msg =
         cached_msg(qstate, qstate->qinfo.qname, qstate->qinfo.qname_len, qstate->qinfo.qtype, true);
-    if (!msg)
+    if (!msg || !kbv_reply_rrset(msg->rep, qstate->qinfo.qtype))
         return false;
     qstate->return_msg = msg;
     return true;
+}
+
+/* What to take out of the message cache. */
+struct forget {
+    uint16_t rrtype;
+    time_t expired;
+};
+
+static void forget_one(struct lruhash_entry *e, void *arg)
+{
+    const struct forget *f = arg;
+    const struct msgreply_entry *key = e->key;
+    struct reply_info *rep = e->data;
+
+    if (key->key.qtype != f->rrtype && !kbv_name_under_kbv(key->key.qname, key->key.qname_len))
+        return;
+    rep->ttl = rep->prefetch_ttl = rep->serve_expired_ttl = f->expired;
+}
+
+void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m)
+{
+    /* As unbound-control's flush commands do it: expired, and not to be served as such either. */
+    struct forget f = {m->opts->rrtype, 0};
+
+    if (env->msg_cache)
+        slabhash_traverse(env->msg_cache, 1, forget_one, &f);
 }
 
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
@@ -265,11 +293,11 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
         return true;
     for (size_t i = 0; i < n && r.n < KBV_VERDICTS_MAX; i++) {
         uint32_t life = life_of(&v[i], now);
-        enum kbv_err err = append(qstate->region, &r, &v[i], txt);
+        enum kbv_err err = append(qstate->region, &r, &v[i], txt, n - i - 1);
         if (err == KBV_ERR_LIMIT || err == KBV_ERR_SPACE || err == KBV_ERR_FORMAT) {
             struct kbv_verdict l = limited(&v[i], &p, "the answer would be too large");
             life = life_of(&l, now);
-            err = append(qstate->region, &r, &l, txt);
+            err = append(qstate->region, &r, &l, txt, 0);
         }
         if (err)
             return false;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the iterator of a patched Unbound asks the module. All of it says no while kbv is not in
- * the running stack: Unbound then does what it always did.
+ * What the iterator and the validator of a patched Unbound ask the module. All of it says no, or
+ * does nothing, while kbv is not in the running stack: Unbound then does what it always did.
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "services/mesh.h"
+#include "sldns/sbuffer.h"
 #include "util/data/msgreply.h"
 #include "util/data/packed_rrset.h"
 #include "util/module.h"
@@ -37,4 +40,86 @@ int kbv_refuse_answer(struct module_env *env, struct reply_info *rep)
         if (kbv_name_under_kbv(rep->rrsets[i]->rk.dname, rep->rrsets[i]->rk.dname_len))
             return 1;
     return 0;
+}
+
+int kbv_option_fixed(struct module_env *env, const char *option)
+{
+    /* What kbv_config_check() looks at: with other values verdicts would be served that are not
+     * true, or no longer. */
+    static const char *const fixed[] = {
+        "val-permissive-mode:", "val-override-date:", "serve-expired:", "serve-expired-ttl:",
+        "serve-expired-ttl-reset:"};
+
+    if (kbv_module_of(env) == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        if (strcmp(option, fixed[i]) == 0)
+            return 1;
+    return 0;
+}
+
+static void reverse(uint8_t *begin, uint8_t *end)
+{
+    while (begin < end) {
+        uint8_t octet = *begin;
+        *begin++ = *--end;
+        *end = octet;
+    }
+}
+
+/* Signature index goes to the front, those before it one to the back. The RRset stays packed: its
+ * octets lie one after the other in the order of their pointers. */
+static void to_front(struct packed_rrset_data *d, size_t index)
+{
+    size_t first = d->count, moved = d->count + index, len = d->rr_len[moved];
+    uint8_t *begin = d->rr_data[first], *middle = d->rr_data[moved];
+    time_t ttl = d->rr_ttl[moved];
+
+    reverse(begin, middle);
+    reverse(middle, middle + len);
+    reverse(begin, middle + len);
+    for (size_t i = moved; i > first; i--) {
+        d->rr_len[i] = d->rr_len[i - 1];
+        d->rr_ttl[i] = d->rr_ttl[i - 1];
+    }
+    d->rr_len[first] = len;
+    d->rr_ttl[first] = ttl;
+    for (size_t i = first; i < moved; i++)
+        d->rr_data[i + 1] = d->rr_data[i] + d->rr_len[i];
+}
+
+/* By its dates, without any skew (RFC 4034 section 3.1.5); rr begins with its length. */
+static bool in_time(const uint8_t *rr, size_t len, uint32_t now)
+{
+    enum { EXPIRATION = 2 + 8, INCEPTION = 2 + 12 };
+
+    return len >= INCEPTION + 4 && (int32_t)(now - sldns_read_uint32(rr + INCEPTION)) >= 0 &&
+           (int32_t)(sldns_read_uint32(rr + EXPIRATION) - now) > 0;
+}
+
+void kbv_signatures_in_time_first(struct module_env *env, struct ub_packed_rrset_key *rrset)
+{
+    struct packed_rrset_data *d = rrset->entry.data;
+    size_t good = 0;
+
+    if (d->rrsig_count < 2 || kbv_module_of(env) == NULL)
+        return;
+    /* Each goes before those that are not in time; their own order turns round, which means
+     * nothing. */
+    for (size_t i = 0; i < d->rrsig_count; i++) {
+        size_t at = d->count + i;
+        if (!in_time(d->rr_data[at], d->rr_len[at], (uint32_t)*env->now))
+            continue;
+        if (i > good)
+            to_front(d, i);
+        good++;
+    }
+}
+
+void kbv_signature_verified(struct module_env *env, struct ub_packed_rrset_key *rrset, size_t index)
+{
+    struct packed_rrset_data *d = rrset->entry.data;
+
+    if (index > 0 && index < d->rrsig_count && kbv_module_of(env) != NULL)
+        to_front(d, index);
 }

@@ -15,6 +15,7 @@
 #include "util/net_help.h"
 #include "util/regional.h"
 
+#include "../core/tlsa.h"
 #include "compat.h"
 #include "kbvmod.h"
 
@@ -155,38 +156,66 @@ static struct kbv_slice rdata_slice(const struct packed_rrset_data *d, size_t i)
     return (struct kbv_slice){d->rr_data[i] + 2, d->rr_len[i] - 2};
 }
 
-static bool rrset_view(struct module_env *env, const struct kbv_module *m,
-                       struct ub_packed_rrset_key *key, enum sec_status message, int64_t ttl_base,
-                       struct regional *region, bool copy, struct kbv_rrset *out)
-{
-    struct packed_rrset_data *d;
-    struct kbv_slice *rr;
+/* What is looked at of an RRset, and so kept: of addresses, that there is one; of TLSA records,
+ * that there are too many; of signatures, the first that verified and some others. */
+enum { SIGNATURES_MAX = 16 };
 
-    if (copy && !(key = packed_rrset_copy_region(key, region, 0)))
-        return false;
-    d = key->entry.data;
-    rr = regional_alloc(region, (d->count + d->rrsig_count) * sizeof(*rr) + 1);
+static size_t records_needed(uint16_t type, size_t count)
+{
+    size_t most = count;
+
+    if (type == LDNS_RR_TYPE_A || type == LDNS_RR_TYPE_AAAA)
+        most = 1;
+    else if (type == LDNS_RR_TYPE_TLSA)
+        most = KBV_TLSA_MAX + 1;
+    return count < most ? count : most;
+}
+
+/* Moves the octets of s into region; an empty one stays where it is. */
+static bool keep(struct regional *region, struct kbv_slice *s)
+{
+    if (s->len != 0)
+        s->p = regional_alloc_init(region, s->p, s->len);
+    return s->p != NULL;
+}
+
+static bool rrset_view(struct module_env *env, struct ub_packed_rrset_key *key,
+                       enum sec_status message, int64_t ttl_base, struct regional *region,
+                       bool copy, struct kbv_rrset *out)
+{
+    const struct packed_rrset_data *d = key->entry.data;
+    uint16_t type = ntohs(key->rk.type);
+    size_t n_rr = records_needed(type, d->count);
+    size_t n_sig = d->rrsig_count < SIGNATURES_MAX ? d->rrsig_count : SIGNATURES_MAX;
+    struct kbv_slice *rr = regional_alloc(region, (n_rr + n_sig) * sizeof(*rr) + 1);
+
     if (!rr)
         return false;
-    for (size_t i = 0; i < d->count + d->rrsig_count; i++)
-        rr[i] = rdata_slice(d, i);
+    for (size_t i = 0; i < n_rr + n_sig; i++)
+        rr[i] = rdata_slice(d, i < n_rr ? i : d->count + i - n_rr);
     *out = (struct kbv_rrset){
         .owner = {key->rk.dname, key->rk.dname_len},
-        .type = ntohs(key->rk.type),
+        .type = type,
         .security = security_in(d->security, message),
         .rr = rr,
-        .n_rr = d->count,
-        .sig = rr + d->count,
-        .n_sig = d->rrsig_count,
+        .n_rr = n_rr,
+        .sig = rr + n_rr,
+        .n_sig = n_sig,
     };
+    if (copy && !keep(region, &out->owner))
+        return false;
+    for (size_t i = 0; copy && i < n_rr + n_sig; i++)
+        if (!keep(region, &rr[i]))
+            return false;
     if (ttl_base == 0) { /* straight from the cache: times are absolute */
         out->added = d->ttl_add;
         out->ttl_end = d->ttl;
         return true;
     }
-    out->added = m->added_from_cache ? added_of(env, key, ttl_base) : ttl_base;
+    /* cache-min-ttl lengthens TTLs, and may have done so before it was changed. */
+    out->added = added_of(env, key, ttl_base);
     /* serve-original-ttl gives copies their full TTL: it ran since then. */
-    out->ttl_end = (m->serve_original_ttl ? out->added : ttl_base) + d->ttl;
+    out->ttl_end = (SERVE_ORIGINAL_TTL ? out->added : ttl_base) + d->ttl;
     /* Fresh data with TTL 0 serves this one answer. */
     if (d->ttl == 0)
         out->ttl_end = ttl_base + 1;
@@ -198,9 +227,8 @@ static bool is_denial_type(uint16_t type)
     return type == LDNS_RR_TYPE_SOA || type == LDNS_RR_TYPE_NSEC || type == LDNS_RR_TYPE_NSEC3;
 }
 
-bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct reply_info *rep,
-                     int rcode, int64_t ttl_base, struct regional *region, bool copy,
-                     struct kbv_answer *out)
+bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, int64_t ttl_base,
+                     struct regional *region, bool copy, struct kbv_answer *out)
 {
     struct kbv_answer a = {.ede = KBV_EDE_NONE};
     struct kbv_rrset *sets;
@@ -224,7 +252,7 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
     if (!sets)
         return false;
     for (size_t i = 0; i < rep->an_numrrsets; i++, n++)
-        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
+        if (!rrset_view(env, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
             return false;
     a.answer = sets;
     a.n_answer = n;
@@ -232,7 +260,7 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
     for (size_t i = rep->an_numrrsets; i < rep->an_numrrsets + rep->ns_numrrsets; i++) {
         if (!is_denial_type(ntohs(rep->rrsets[i]->rk.type)))
             continue;
-        if (!rrset_view(env, m, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
+        if (!rrset_view(env, rep->rrsets[i], rep->security, ttl_base, region, copy, &sets[n]))
             return false;
         n++;
     }
@@ -244,14 +272,12 @@ bool kbv_answer_view(struct module_env *env, const struct kbv_module *m, struct 
 /* What the sub-query brought, in the super's region. */
 static void bring_home(struct module_qstate *sub, struct module_qstate *super, struct kbv_answer *a)
 {
-    const struct kbv_module *m = kbv_module_of(super->env);
     struct reply_info *rep = sub->return_msg ? sub->return_msg->rep : NULL;
 
     *a = none;
     if (sub->return_rcode != LDNS_RCODE_NOERROR && (!rep || rep->security != sec_status_bogus))
         return;
-    if (!m || !kbv_answer_view(super->env, m, rep, 0, (int64_t)*super->env->now, super->region,
-                               true, a)) {
+    if (!kbv_answer_view(super->env, rep, 0, (int64_t)*super->env->now, super->region, true, a)) {
         *a = none;
         return;
     }

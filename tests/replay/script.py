@@ -4,7 +4,6 @@
 import datetime
 import hashlib
 import re
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -145,12 +145,13 @@ START_TEST(the_valid_ones_are_summed_up)
         {.alg = 5, .ttl = 1, .expiration = -1},                 /* expired: says nothing */
         {.alg = 3, .ttl = 1, .expiration = 10, .inception = 5}, /* not yet: likewise */
     };
+    static const int orders[][4] = {{0, 1, 2, 3}, {1, 3, 2, 0}}; /* a valid one first */
     struct sig ordered[4];
     struct fixture f;
     struct kbv_signatures out;
 
-    for (int i = 0; i < 4; i++) /* forwards and backwards */
-        ordered[i] = sigs[_i == 0 ? i : 3 - i];
+    for (int i = 0; i < 4; i++)
+        ordered[i] = sigs[orders[_i][i]];
     fixture_make(&f, "_443._tcp.example.", ordered, 4, NOW);
     kbv_rrset_signatures(&f.rrset, NOW, &out);
     ck_assert(out.any_valid);
@@ -158,6 +159,28 @@ START_TEST(the_valid_ones_are_summed_up)
     ck_assert_uint_eq(out.original_ttl, 600);
     ck_assert_uint_eq(out.lowest_alg, 13);
     ck_assert(!out.wildcard);
+}
+END_TEST
+
+static const struct {
+    const char *what;
+    struct sig first;
+} unproven[] = {
+    {"it expired", {.alg = 13, .ttl = 600, .expiration = -1}},
+    {"it is not valid yet", {.alg = 13, .ttl = 600, .expiration = 400, .inception = 5}},
+};
+
+START_TEST(another_signature_lends_no_dates_to_the_one_that_verified)
+{
+    const struct sig sigs[] = {unproven[_i].first, {.alg = 15, .ttl = 600, .expiration = 5000}};
+    struct fixture f;
+    struct kbv_signatures out;
+    int64_t end;
+
+    fixture_make(&f, "_443._tcp.example.", sigs, 2, NOW);
+    kbv_rrset_signatures(&f.rrset, NOW, &out);
+    ck_assert_msg(!out.any_valid && out.lowest_alg == 0, "%s", unproven[_i].what);
+    ck_assert(!kbv_rrset_life(&f.rrset, NOW, &end));
 }
 END_TEST
 
@@ -288,6 +311,8 @@ int main(void)
     tcase_add_loop_test(tcase, a_signature_is_valid_or_passed_over, 0, ROWS(validity));
     tcase_add_test(tcase, expiration_is_exclusive);
     tcase_add_loop_test(tcase, the_valid_ones_are_summed_up, 0, 2);
+    tcase_add_loop_test(tcase, another_signature_lends_no_dates_to_the_one_that_verified, 0,
+                        ROWS(unproven));
     tcase_add_test(tcase, time_goes_on_where_32_bits_end);
     tcase_add_loop_test(tcase, fewer_labels_mean_a_wildcard, 0, ROWS(wildcards));
     tcase_add_test(tcase, a_wildcard_below_the_root_has_no_labels);
