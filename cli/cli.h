@@ -24,7 +24,7 @@ struct command {
     int (*run)(const struct command *self, int argc, char **argv);
 };
 
-extern const struct command command_name, command_decode;
+extern const struct command command_name, command_decode, command_verify;
 
 /* Prints the usage line and, as diagnostics, what is wrong; EXIT_USAGE. */
 int usage_error(const struct command *c, const char *format, ...)
@@ -55,6 +55,8 @@ void explain_verdict(FILE *out, const struct kbv_verdict *v, const uint8_t *octe
 
 /* Prints a verdict as one JSON object on one line; false if memory ran out. */
 bool print_json(FILE *out, const struct kbv_verdict *v);
+/* The same with a member depth, null if negative: of the certificate that matched. */
+bool print_json_depth(FILE *out, const struct kbv_verdict *v, int depth);
 
 /* Octets found in a text. */
 struct found {

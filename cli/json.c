@@ -144,7 +144,8 @@ static json_t *signature(const struct kbv_verdict *v)
     return json_pack("{s:o, s:n}", "key_id", hex(v->key_id, sizeof(v->key_id)), "verified");
 }
 
-bool print_json(FILE *out, const struct kbv_verdict *v)
+/* A new object, NULL if memory ran out. */
+static json_t *object_of(const struct kbv_verdict *v)
 {
     const struct {
         const char *key;
@@ -175,14 +176,40 @@ bool print_json(FILE *out, const struct kbv_verdict *v)
     };
     json_t *object = json_object();
     bool ok = object != NULL;
-    char *line;
 
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
         ok &= json_object_set_new(object, members[i].key, members[i].value) == 0;
-    line = ok ? json_dumps(object, 0) : NULL; /* members stay in order since Jansson 2.8 */
+    if (ok)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+/* Prints and frees; members stay in order since Jansson 2.8. */
+static bool print_object(FILE *out, json_t *object)
+{
+    char *line = object ? json_dumps(object, 0) : NULL;
+
     if (line)
         fprintf(out, "%s\n", line);
     free(line);
     json_decref(object);
     return line != NULL;
+}
+
+bool print_json(FILE *out, const struct kbv_verdict *v)
+{
+    return print_object(out, object_of(v));
+}
+
+bool print_json_depth(FILE *out, const struct kbv_verdict *v, int depth)
+{
+    json_t *object = object_of(v);
+
+    if (object &&
+        json_object_set_new(object, "depth", depth < 0 ? json_null() : json_integer(depth)) != 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    return print_object(out, object);
 }

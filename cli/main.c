@@ -9,7 +9,7 @@
 
 #include "cli/cli.h"
 
-static const struct command *const commands[] = {&command_name, &command_decode};
+static const struct command *const commands[] = {&command_name, &command_decode, &command_verify};
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

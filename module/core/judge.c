@@ -87,11 +87,13 @@ static struct kbv_slice to_reason(const char *text)
             UNDECIDED_SELECTORS(what, "3", "the certificate", "the key")                           \
     }
 
-/* By subject kind, usage, selector, matching type: a verdict owns no text, so each is a constant.
- */
+/* By material, usage, selector, matching type: a verdict owns no text, so each is a constant. */
 static const char *const undecided[][4][2][3] = {
-    [KBV_SUBJECT_SPKI] = UNDECIDED_USAGES("SHA-256(SPKI)"),
-    [KBV_SUBJECT_CERT] = UNDECIDED_USAGES("SHA-256(certificate)"),
+    [KBV_MATERIAL_SPKI_SHA256] = UNDECIDED_USAGES("SHA-256(SPKI)"),
+    [KBV_MATERIAL_CERT_SHA256] = UNDECIDED_USAGES("SHA-256(certificate)"),
+    [KBV_MATERIAL_SPKI] = UNDECIDED_USAGES("the key alone"),
+    [KBV_MATERIAL_CERT] = UNDECIDED_USAGES("the certificate alone"),
+    [KBV_MATERIAL_CHAIN] = UNDECIDED_USAGES("the chain"),
 };
 
 /* ---- the unkeyed verdict ---- */
@@ -293,34 +295,213 @@ void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, in
 
 /* ---- the keyed verdict ---- */
 
-/* Every association against the subject: any match will do (RFC 7671 section 8); a negative answer
- * needs every one of them decided. */
-static enum kbv_status match_all(struct kbv_slice associations, const struct kbv_subject *subject,
-                                 struct kbv_match *match, const char **reason)
+enum { USAGE_DANE_TA = 2, USAGE_DANE_EE = 3 };
+enum { MTYPE_FULL = 0, MTYPE_SHA256 = 1, MTYPE_SHA512 = 2 };
+
+/* Paths that one question may make OpenSSL look for, over all its endpoints: a digest names one of
+ * at most eight certificates, but records that hold keys or certificates could be many. */
+enum { PATHS_MAX = 32 };
+
+/* What the records say of what was presented. */
+struct keyed_finding {
+    enum kbv_status status;
+    struct kbv_match match;
+    const char *reason;
+    bool path;         /* a certificate path was accepted: its dates were checked */
+    int64_t not_after; /* with path: the earliest of it */
+    int depth;
+};
+
+/* All that the records of one name are held against. */
+struct keyed_question {
+    struct kbv_presented *presented;
+    const struct kbv_policy *policy;
+    struct kbv_dane_question dane;
+    bool strong[4][2]; /* usage and selector have a SHA-512 record */
+};
+
+/* Of two records' findings the greater counts. Any match will do (RFC 7671 section 8); a negative
+ * answer needs every record decided. */
+static unsigned weight(enum kbv_status status)
 {
-    enum kbv_status status = KBV_STATUS_NOT_BOUND;
+    switch (status) {
+    case KBV_STATUS_BOUND:
+        return 5;
+    case KBV_STATUS_DOWNGRADE:
+        return 4;
+    case KBV_STATUS_UNDECIDED:
+        return 2;
+    case KBV_STATUS_NOT_BOUND:
+        return 1;
+    default: /* an error path */
+        return 3;
+    }
+}
+
+/* The name tells the role: a server's owner has port and protocol, everything else is a client. */
+static enum kbv_role role_of(const struct kbv_verdict *base)
+{
+    if (base->has_identifier)
+        return base->has_endpoint ? KBV_ROLE_SERVER : KBV_ROLE_CLIENT;
+    return kbv_name_is_server_owner(base->owner.p, base->owner.len, NULL, NULL) ? KBV_ROLE_SERVER
+                                                                                : KBV_ROLE_CLIENT;
+}
+
+static struct keyed_finding keyed_failure(enum kbv_status status, const char *reason)
+{
+    return (struct keyed_finding){
+        .status = status, .match = KBV_MATCH_NONE, .reason = reason, .depth = -1};
+}
+
+/* A record matches; what is bound must be strong enough too. Of a key known by its digest only the
+ * asker can tell. */
+static struct keyed_finding keyed_match(const struct keyed_question *q,
+                                        const struct kbv_association *a, int depth)
+{
+    const struct kbv_presented *presented = q->presented;
+    const bool weak = presented->spki.p != NULL &&
+                      kbv_der_spki_level(presented->spki) < q->policy->security_level;
+
+    return (struct keyed_finding){
+        .status = weak ? KBV_STATUS_DOWNGRADE : KBV_STATUS_BOUND,
+        .match = {a->usage, a->selector, a->mtype},
+        .reason = weak ? "the key is below kbv-security-level" : "",
+        .depth = depth,
+    };
+}
+
+static struct keyed_finding keyed_undecided(const struct keyed_question *q,
+                                            const struct kbv_association *a)
+{
+    return keyed_failure(KBV_STATUS_UNDECIDED,
+                         undecided[q->presented->material][a->usage][a->selector][a->mtype]);
+}
+
+/* Usages 0 to 2 and certificates. */
+static struct keyed_finding judge_path(struct keyed_question *q, const struct kbv_association *a)
+{
+    struct kbv_presented *presented = q->presented;
+    struct keyed_finding found;
+    struct kbv_dane_result r;
+    enum kbv_dane_finding finding;
+
+    if (q->policy->dane == NULL)
+        return keyed_failure(KBV_STATUS_TEMPFAIL, "chains cannot be judged here");
+    if (presented->parsed == NULL) {
+        enum kbv_err err = kbv_dane_chain_read(presented, &presented->parsed);
+
+        if (err == KBV_ERR_NOMEM)
+            return keyed_failure(KBV_STATUS_TEMPFAIL, "out of memory");
+        if (err != KBV_OK)
+            return keyed_failure(KBV_STATUS_BAD_INPUT, "malformed certificate");
+    }
+    if (presented->verifications >= PATHS_MAX)
+        return keyed_failure(KBV_STATUS_LIMIT, "too many records that need a certificate path");
+    finding = kbv_dane_verify(q->policy->dane, presented->parsed, a, &q->dane, &r);
+    presented->verifications += r.searched;
+    switch (finding) {
+    case KBV_DANE_YES:
+    case KBV_DANE_WEAK:
+        found = keyed_match(q, a, r.depth);
+        if (finding == KBV_DANE_WEAK) {
+            found.status = KBV_STATUS_DOWNGRADE;
+            found.reason = r.reason;
+        }
+        found.path = true;
+        found.not_after = r.not_after;
+        return found;
+    case KBV_DANE_NO:
+        return keyed_failure(KBV_STATUS_NOT_BOUND, r.reason);
+    case KBV_DANE_FAILURE:
+        break;
+    }
+    return keyed_failure(KBV_STATUS_TEMPFAIL, r.reason);
+}
+
+/* One record. */
+static struct keyed_finding judge_record(struct keyed_question *q, const struct kbv_association *a)
+{
+    static const char none[] = "no usable TLSA record matches";
+    const enum kbv_material material = q->presented->material;
+    struct keyed_finding found;
+
+    switch (kbv_match(q->presented, a)) {
+    case KBV_MATCH_YES:
+        return keyed_match(q, a, 0);
+    case KBV_MATCH_NO:
+        return keyed_failure(KBV_STATUS_NOT_BOUND, none);
+    case KBV_MATCH_UNDECIDED:
+        break;
+    }
+    if (a->usage != USAGE_DANE_EE && material == KBV_MATERIAL_CHAIN)
+        return judge_path(q, a);
+    /* The anchor of such a record may have signed the end entity itself; if not, a chain might. */
+    if (a->usage == USAGE_DANE_TA && a->mtype == MTYPE_FULL && material == KBV_MATERIAL_CERT) {
+        found = judge_path(q, a);
+        if (found.status != KBV_STATUS_NOT_BOUND)
+            return found;
+    }
+    return keyed_undecided(q, a);
+}
+
+/* RFC 7671 section 9: beside SHA-512 a SHA-256 record of the same usage and selector does not
+ * count, if what was presented allows both digests. Full data always counts. */
+static bool is_outdone(const struct keyed_question *q, const struct kbv_association *a)
+{
+    return q->presented->material >= KBV_MATERIAL_SPKI && a->mtype == MTYPE_SHA256 &&
+           q->strong[a->usage][a->selector];
+}
+
+/* No other record changes this: it matches, or the next one would fail in the same way. */
+static bool is_final(enum kbv_status status)
+{
+    return status == KBV_STATUS_BOUND || status == KBV_STATUS_BAD_INPUT ||
+           status == KBV_STATUS_LIMIT;
+}
+
+/* The records of usage 3, or those of the others, in their order; *found is what counts so far. */
+static void judge_records(struct keyed_question *q, struct kbv_slice associations, bool end_entity,
+                          struct keyed_finding *found)
+{
     struct kbv_association a;
     size_t pos = 0;
 
-    *reason = "no usable TLSA record matches";
-    while (kbv_association_next(associations, &pos, &a)) {
-        enum kbv_match_result result = kbv_match_digest(subject, &a);
+    while (!is_final(found->status) && kbv_association_next(associations, &pos, &a)) {
+        struct keyed_finding next;
 
-        if (result == KBV_MATCH_YES && status != KBV_STATUS_BOUND) {
-            status = KBV_STATUS_BOUND;
-            *match = (struct kbv_match){a.usage, a.selector, a.mtype};
-            *reason = "";
-        } else if (result == KBV_MATCH_UNDECIDED && status == KBV_STATUS_NOT_BOUND) {
-            status = KBV_STATUS_UNDECIDED;
-            *reason = undecided[subject->kind][a.usage][a.selector][a.mtype];
-        }
+        if ((a.usage == USAGE_DANE_EE) != end_entity || is_outdone(q, &a))
+            continue;
+        next = judge_record(q, &a);
+        if (found->reason == NULL || weight(next.status) > weight(found->status))
+            *found = next;
     }
-    if (associations.len == 0 || pos != associations.len) {
-        *match = KBV_MATCH_NONE;
-        *reason = "malformed associations";
-        return KBV_STATUS_TEMPFAIL;
+}
+
+/* Usage 3 before others: it needs no path. */
+static struct keyed_finding judge_published(const struct kbv_verdict *base,
+                                            struct kbv_presented *presented,
+                                            const struct kbv_policy *p, int64_t now)
+{
+    struct keyed_question q = {
+        .presented = presented,
+        .policy = p,
+        .dane = {base->reference_names, role_of(base), p->security_level, now},
+    };
+    struct keyed_finding found = keyed_failure(KBV_STATUS_NOT_BOUND, NULL);
+    struct kbv_association a;
+    size_t pos = 0;
+
+    while (kbv_association_next(base->associations, &pos, &a)) {
+        if (a.usage > USAGE_DANE_EE || a.selector > 1 || a.mtype > MTYPE_SHA512)
+            return keyed_failure(KBV_STATUS_TEMPFAIL, "malformed associations");
+        q.strong[a.usage][a.selector] |= a.mtype == MTYPE_SHA512;
     }
-    return status;
+    if (base->associations.len == 0 || pos != base->associations.len)
+        return keyed_failure(KBV_STATUS_TEMPFAIL, "malformed associations");
+    judge_records(&q, base->associations, true, &found);
+    if (found.status != KBV_STATUS_DOWNGRADE) /* its key is too weak for every record */
+        judge_records(&q, base->associations, false, &found);
+    return found;
 }
 
 /* A verdict that others can be derived from: unkeyed, and with associations if they are needed. */
@@ -339,50 +520,54 @@ static bool is_base(const struct kbv_verdict *base)
     }
 }
 
-static bool is_key(const struct kbv_subject *subject)
+static bool is_key(const struct kbv_presented *presented)
 {
-    return (subject->kind == KBV_SUBJECT_SPKI || subject->kind == KBV_SUBJECT_CERT) &&
+    const struct kbv_subject *subject = &presented->subject;
+
+    return presented->material != KBV_MATERIAL_NONE &&
+           (subject->kind == KBV_SUBJECT_SPKI || subject->kind == KBV_SUBJECT_CERT) &&
            !kbv_digest_of_nothing(subject->digest);
 }
 
-void kbv_judge_keyed(const struct kbv_verdict *base, const struct kbv_subject *subject,
+void kbv_judge_keyed(const struct kbv_verdict *base, struct kbv_presented *presented,
                      const struct kbv_policy *p, int64_t now, struct kbv_verdict *v)
 {
     const bool expired = is_later((uint32_t)now, base->not_after);
-    enum kbv_status status = base->status;
-    struct kbv_match match = KBV_MATCH_NONE;
-    const char *reason = NULL; /* NULL: the base verdict's */
+    struct keyed_finding found = {.status = base->status, .match = KBV_MATCH_NONE, .depth = -1};
+    int64_t life; /* reason NULL: the base verdict's */
 
-    if (!is_key(subject)) {
-        status = KBV_STATUS_BAD_INPUT;
-        reason = "no key was presented";
-    } else if (!is_base(base)) {
-        status = KBV_STATUS_TEMPFAIL;
-        reason = "no verdict to derive this one from";
-    } else if (expired && status < KBV_STATUS_TEMPFAIL) {
-        status = KBV_STATUS_STALE;
-        reason = "the verdict for this name has expired";
-    } else if (status == KBV_STATUS_PUBLISHED) {
-        status = match_all(base->associations, subject, &match, &reason);
-    }
+    if (!is_key(presented))
+        found = keyed_failure(KBV_STATUS_BAD_INPUT, "no key was presented");
+    else if (!is_base(base))
+        found = keyed_failure(KBV_STATUS_TEMPFAIL, "no verdict to derive this one from");
+    else if (expired && base->status < KBV_STATUS_TEMPFAIL)
+        found = keyed_failure(KBV_STATUS_STALE, "the verdict for this name has expired");
+    else if (base->status == KBV_STATUS_PUBLISHED)
+        found = judge_published(base, presented, p, now);
+    presented->depth = found.depth;
     if (v != base)
         *v = *base;
     v->flags &= KBV_FLAG_ALIASED | KBV_FLAG_WILDCARD;
     v->subject = (struct kbv_subject){.kind = KBV_SUBJECT_NONE};
-    if (status != KBV_STATUS_BAD_INPUT) { /* malformed input is no key */
+    if (found.status != KBV_STATUS_BAD_INPUT) { /* malformed input is no key */
         v->flags |= KBV_FLAG_KEYED;
-        v->subject = *subject;
+        v->subject = presented->subject;
     }
-    v->match = match;
+    if (found.path)
+        v->flags |= KBV_FLAG_DATES;
+    v->match = found.match;
     v->nonce = v->associations = v->reference_names = v->extensions = v->signature =
         v->signed_octets = (struct kbv_slice){NULL, 0};
     v->auth = 0;
-    if (status != v->status)
-        v->ede = kbv_status_ede(status);
-    v->status = status;
-    if (reason != NULL)
-        v->reason = to_reason(reason);
+    if (found.status != v->status)
+        v->ede = kbv_status_ede(found.status);
+    v->status = found.status;
+    if (found.reason != NULL)
+        v->reason = to_reason(found.reason);
+    life = kbv_judge_cap(found.status, p);
+    if (found.path && found.not_after - now < life)
+        life = found.not_after - now;
     v->issued = (uint32_t)now;
-    if (expired || is_later(v->not_after, (uint32_t)now + kbv_judge_cap(status, p)))
-        v->not_after = (uint32_t)now + kbv_judge_cap(status, p);
+    if (expired || is_later(v->not_after, (uint32_t)(now + life)))
+        v->not_after = (uint32_t)(now + life);
 }

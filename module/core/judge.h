@@ -7,6 +7,8 @@
 #ifndef KBV_CORE_JUDGE_H
 #define KBV_CORE_JUDGE_H
 
+#include "dane.h"
+#include "presented.h"
 #include "rrset.h"
 
 enum kbv_finding {
@@ -51,6 +53,8 @@ struct kbv_policy {
     uint32_t bogus_ttl;  /* Unbound's val-bogus-ttl */
     bool require_secure; /* the name asked is below a kbv-require-secure suffix */
     bool pkix;           /* a CA store is configured */
+    unsigned security_level;     /* OpenSSL's, 0 to 5 */
+    const struct kbv_dane *dane; /* for usages 0 to 2; NULL: chains cannot be judged */
 };
 
 /* The unkeyed verdict for one path, issued at now. *v points into e, into associations (caller's
@@ -61,13 +65,17 @@ void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, in
                     uint8_t *associations, size_t cap,
                     uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX], struct kbv_verdict *v);
 
-/* The verdict for subject, derived from the unkeyed verdict base of the same name, issued at now:
- * BOUND, NOT_BOUND or UNDECIDED from PUBLISHED; else base's status, repeated. T = min(base T,
- * now + cap). A base past its T is STALE, unless it is one of 32-35, which do not age. BAD_INPUT
- * has neither the keyed flag nor a subject; it is also what comes of a subject that is no key (kind
- * NONE, the digest of nothing). A base that is keyed, or PUBLISHED without associations, is the
- * caller's mistake: TEMPFAIL. *v shares base's octets and may be base. Never fails. */
-void kbv_judge_keyed(const struct kbv_verdict *base, const struct kbv_subject *subject,
+/* The verdict for what was presented, derived from the unkeyed verdict base of the same name, issued
+ * at now: BOUND, NOT_BOUND, UNDECIDED or DOWNGRADE from PUBLISHED; else base's status, repeated.
+ * T = min(base T, now + cap, the earliest notAfter of the path that usages 0 to 2 accepted). A base
+ * past its T is STALE, unless it is one of 32-35, which do not age. BAD_INPUT has neither the keyed
+ * flag nor a subject; it is also what comes of a subject that is no key (kind NONE, the digest of
+ * nothing) and of a certificate that only OpenSSL found malformed. LIMIT: more paths would have to
+ * be looked for than one question may ask. A base that is keyed, or PUBLISHED without associations,
+ * is the caller's mistake: TEMPFAIL. *v shares base's octets and may be base. Never fails; allocates
+ * only where usages 0 to 2 meet certificates, and what it keeps of them is in *presented, whose
+ * depth it sets. */
+void kbv_judge_keyed(const struct kbv_verdict *base, struct kbv_presented *presented,
                      const struct kbv_policy *p, int64_t now, struct kbv_verdict *v);
 
 /* The cap of a status' lifetime [s]. */

@@ -226,6 +226,112 @@ enum kbv_err kbv_der_spki_check(struct kbv_slice der)
     return kbv_reader_done(&in) ? KBV_OK : KBV_ERR_FORMAT;
 }
 
+/* ---- strength ---- */
+
+/* An OBJECT IDENTIFIER's content; it may hold zeros. */
+struct oid {
+    const char *octets;
+    size_t len;
+};
+#define OID(octets)                                                                                \
+    {                                                                                              \
+        octets, sizeof(octets) - 1                                                                 \
+    }
+
+static const struct oid rsa_encryption = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01");
+static const struct oid rsassa_pss = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a");
+static const struct oid ec_public_key = OID("\x2a\x86\x48\xce\x3d\x02\x01");
+static const struct oid ed25519 = OID("\x2b\x65\x70");
+static const struct oid ed448 = OID("\x2b\x65\x71");
+
+static const struct {
+    struct oid curve; /* RFC 5480 section 2.1.1.1, RFC 5639 section 4.1 */
+    size_t octets;    /* of a coordinate */
+    unsigned level;
+} curves[] = {
+    {OID("\x2a\x86\x48\xce\x3d\x03\x01\x01"), 24, 1},     /* P-192 */
+    {OID("\x2b\x81\x04\x00\x21"), 28, 2},                 /* P-224 */
+    {OID("\x2a\x86\x48\xce\x3d\x03\x01\x07"), 32, 3},     /* P-256 */
+    {OID("\x2b\x81\x04\x00\x0a"), 32, 3},                 /* secp256k1 */
+    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x07"), 32, 3}, /* brainpoolP256r1 */
+    {OID("\x2b\x81\x04\x00\x22"), 48, 4},                 /* P-384 */
+    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x0b"), 48, 4}, /* brainpoolP384r1 */
+    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x0d"), 64, 5}, /* brainpoolP512r1 */
+    {OID("\x2b\x81\x04\x00\x23"), 66, 5},                 /* P-521 */
+};
+
+static bool is_oid(const struct kbv_reader *r, const struct oid *oid)
+{
+    return !r->failed && r->left == oid->len && memcmp(r->p, oid->octets, r->left) == 0;
+}
+
+/* SP 800-57 part 1 section 5.6.1.1, table 2. */
+static unsigned rsa_level(struct kbv_slice key)
+{
+    static const unsigned least_bits[] = {1024, 2048, 3072, 7680, 15360};
+    struct kbv_reader in = kbv_reader_on(key.p, key.len);
+    struct kbv_reader content = der_take(&in, DER_SEQUENCE);
+    struct kbv_slice n = der_integer(&content);
+    unsigned level = 0;
+    size_t bits;
+
+    der_integer(&content);
+    der_end(&in, &content);
+    if (!kbv_reader_done(&in) || n.p[0] >= 0x80)
+        return 0;
+    if (n.p[0] == 0) { /* the sign */
+        n.p++;
+        n.len--;
+    }
+    bits = 8 * n.len;
+    for (unsigned top = 0x80; n.len != 0 && top > n.p[0]; top >>= 1)
+        bits--;
+    while (level < 5 && bits >= least_bits[level])
+        level++;
+    return level;
+}
+
+/* Named curves alone: one spelt out may be any, the one that makes forging easy too. */
+static unsigned ec_level(struct kbv_reader *algorithm, struct kbv_slice point)
+{
+    struct kbv_reader curve = der_take(algorithm, DER_OID);
+
+    for (size_t i = 0; point.len != 0 && i < sizeof(curves) / sizeof(curves[0]); i++) {
+        bool compressed = point.p[0] == 2 || point.p[0] == 3;
+
+        if (!is_oid(&curve, &curves[i].curve))
+            continue;
+        if (!compressed && point.p[0] != 4) /* SEC 1 section 2.3.3 */
+            return 0;
+        return point.len == 1 + (compressed ? 1 : 2) * curves[i].octets ? curves[i].level : 0;
+    }
+    return 0;
+}
+
+unsigned kbv_der_spki_level(struct kbv_slice spki)
+{
+    struct kbv_reader in = kbv_reader_on(spki.p, spki.len);
+    struct kbv_reader content, algorithm, oid, bits;
+    struct kbv_slice key;
+
+    if (kbv_der_spki_check(spki) != KBV_OK)
+        return 0;
+    content = der_take(&in, DER_SEQUENCE);
+    algorithm = der_take(&content, DER_SEQUENCE);
+    oid = der_take(&algorithm, DER_OID);
+    bits = der_take(&content, DER_BIT_STRING);
+    if (kbv_reader_u8(&bits) != 0) /* each of these keys is whole octets */
+        return 0;
+    key = kbv_reader_rest(&bits);
+    if (is_oid(&oid, &rsa_encryption) || is_oid(&oid, &rsassa_pss))
+        return rsa_level(key);
+    if (is_oid(&oid, &ec_public_key))
+        return ec_level(&algorithm, key);
+    if (is_oid(&oid, &ed25519) && key.len == 32) /* RFC 8410 */
+        return 3;
+    return is_oid(&oid, &ed448) && key.len == 57 ? 4 : 0;
+}
+
 /* ---- digests ---- */
 
 /* In constant time. CRYPTO_memcmp() goes octet by octet, which costs as much as the rest of a
@@ -310,4 +416,28 @@ enum kbv_match_result kbv_match_digest(const struct kbv_subject *subject,
         return KBV_MATCH_NO; /* no key hashes to it, whoever publishes it */
     /* RFC 7671 section 5.1: a match is all that usage 3 asks for; usage 1 asks for a chain too. */
     return a->usage == USAGE_DANE_EE ? KBV_MATCH_YES : KBV_MATCH_UNDECIDED;
+}
+
+/* ---- keys and certificates ---- */
+
+enum kbv_match_result kbv_match(struct kbv_presented *presented, const struct kbv_association *a)
+{
+    struct kbv_slice data, spki;
+
+    if (presented->spki.p == NULL)
+        return kbv_match_digest(&presented->subject, a);
+    if ((a->usage != USAGE_DANE_EE && a->usage != USAGE_PKIX_EE) || a->selector > SELECTOR_SPKI)
+        return KBV_MATCH_UNDECIDED;
+    data = kbv_presented_association(presented, a->selector, a->mtype);
+    if (data.p != NULL) {
+        if (data.len != a->data.len || memcmp(data.p, a->data.p, data.len) != 0)
+            return KBV_MATCH_NO;
+        /* RFC 7671 section 5.1: a match is all that usage 3 asks for. */
+        return a->usage == USAGE_DANE_EE ? KBV_MATCH_YES : KBV_MATCH_UNDECIDED;
+    }
+    /* A key against a certificate: another key is another certificate. */
+    if (a->mtype == MTYPE_FULL && kbv_der_certificate_spki(a->data, &spki) == KBV_OK &&
+        (spki.len != presented->spki.len || memcmp(spki.p, presented->spki.p, spki.len) != 0))
+        return KBV_MATCH_NO;
+    return KBV_MATCH_UNDECIDED;
 }

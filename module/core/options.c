@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dane.h"
 #include "question.h"
 
 #define FIELD(name) offsetof(struct kbv_options, name)
@@ -60,6 +61,17 @@ static const struct kbv_option table[] = {
      .type = KBV_OPTION_NAME,
      .repeatable = true,
      .text = "A suffix below which an unsigned answer is a downgrade."},
+    {.name = "kbv-ca-bundle",
+     .type = KBV_OPTION_CERTS,
+     .text = "A PEM file of the CA certificates for TLSA records of usages 0 and 1.",
+     .offset = FIELD(bundle)},
+    {.name = "kbv-security-level",
+     .type = KBV_OPTION_U32,
+     .min = 0,
+     .max = 5,
+     .initial = "2",
+     .text = "OpenSSL's security level, below which a key or signature is a downgrade.",
+     .offset = FIELD(security_level)},
     {.name = "kbv-max-pending",
      .type = KBV_OPTION_U32,
      .min = 1,
@@ -388,6 +400,18 @@ static enum kbv_err add_zone(struct kbv_options *o, const char *value, struct me
     return KBV_OK;
 }
 
+/* The last line counts, as with every option that is no list. */
+static enum kbv_err set_bundle(struct kbv_bundle **field, const char *path, struct message *m)
+{
+    struct kbv_bundle *bundle = kbv_bundle_load(path, m->buf, m->len);
+
+    if (bundle == NULL)
+        return KBV_ERR_FORMAT;
+    kbv_bundle_delete(*field);
+    *field = bundle;
+    return KBV_OK;
+}
+
 static enum kbv_err set_row(struct kbv_options *o, const struct kbv_option *row, const char *value,
                             struct message *m)
 {
@@ -414,6 +438,8 @@ static enum kbv_err set_row(struct kbv_options *o, const struct kbv_option *row,
         if ((err = bytes_in_range(row, value, &n, m)) == KBV_OK)
             *(size_t *)field = (size_t)n;
         return err;
+    case KBV_OPTION_CERTS:
+        return set_bundle((struct kbv_bundle **)field, value, m);
     }
     return fail(m, KBV_ERR_UNSUPPORTED, "unknown type of option");
 }
@@ -456,6 +482,7 @@ void kbv_options_delete(struct kbv_options *o)
         return;
     free(o->zones);
     free(o->require_secure);
+    kbv_bundle_delete(o->bundle);
     free(o);
 }
 

@@ -58,6 +58,8 @@ struct kbv_options {
     size_t cache_size;         /* [octets] */
     struct kbv_name *require_secure;
     size_t n_require_secure;
+    struct kbv_bundle *bundle; /* certificates of usages 0 and 1; NULL: none */
+    uint32_t security_level;
 };
 
 enum kbv_option_type {
@@ -67,6 +69,7 @@ enum kbv_option_type {
     KBV_OPTION_U16,   /* a code point */
     KBV_OPTION_U32,   /* a count, or seconds */
     KBV_OPTION_BYTES, /* octets; k, m and g multiply by 1024 */
+    KBV_OPTION_CERTS, /* a PEM file of certificates, read at once */
 };
 
 /* A row of the table. */

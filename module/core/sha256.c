@@ -19,3 +19,13 @@ void kbv_sha256(const struct kbv_slice *parts, size_t n, uint8_t out[KBV_DIGEST_
     }
     SHA256_Final(out, &ctx);
 }
+
+void kbv_sha512(struct kbv_slice s, uint8_t out[64])
+{
+    SHA512_CTX ctx;
+
+    SHA512_Init(&ctx);
+    if (s.len != 0)
+        SHA512_Update(&ctx, s.p, s.len);
+    SHA512_Final(out, &ctx);
+}

@@ -35,6 +35,9 @@ void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
         .max_ttl = m->opts->max_ttl,
         .max_negative_ttl = m->opts->max_negative_ttl,
         .bogus_ttl = m->bogus_ttl,
+        .pkix = m->opts->bundle != NULL,
+        .security_level = m->opts->security_level,
+        .dane = m->dane,
     };
     for (size_t i = 0; i < m->opts->n_require_secure; i++) {
         const struct kbv_name *s = &m->opts->require_secure[i];
@@ -53,6 +56,13 @@ static int deadline_ms(const struct config_file *cfg)
     return ms > 0 && ms < longest_ms ? ms : longest_ms;
 }
 
+static void delete_module(struct kbv_module *m)
+{
+    kbv_dane_delete(m->dane);
+    kbv_options_delete(m->opts);
+    free(m);
+}
+
 static int kbv_init(struct module_env *env, int id)
 {
     struct kbv_module *m = calloc(1, sizeof(*m));
@@ -65,14 +75,19 @@ static int kbv_init(struct module_env *env, int id)
         free(m);
         return 0;
     }
+    m->dane = kbv_dane_create(m->opts->bundle);
+    if (!m->dane) {
+        log_err("kbv: OpenSSL could not set up DANE");
+        delete_module(m);
+        return 0;
+    }
     m->bogus_ttl = env->cfg->bogus_ttl < 0 ? 0 : (uint32_t)env->cfg->bogus_ttl;
     m->deadline_ms = deadline_ms(env->cfg);
     atomic_init(&m->pending, 0);
     env->modinfo[id] = m;
     if (!kbv_option_register(env, id)) {
         log_err("kbv: could not register the reply callbacks");
-        kbv_options_delete(m->opts);
-        free(m);
+        delete_module(m);
         env->modinfo[id] = NULL;
         return 0;
     }
@@ -88,8 +103,7 @@ static void kbv_deinit(struct module_env *env, int id)
     if (!m)
         return;
     kbv_option_unregister(env, id);
-    kbv_options_delete(m->opts);
-    free(m);
+    delete_module(m);
     env->modinfo[id] = NULL;
 }
 
@@ -159,8 +173,9 @@ static void answer_without_lookup(struct module_qstate *qstate, const struct kbv
     kbv_policy_for(m, k->q.name, k->q.name_len, &p);
     kbv_judge_base(&e, &p, (int64_t)*qstate->env->now, NULL, 0, NULL, &v);
     if (k->q.subject.kind != KBV_SUBJECT_NONE) { /* it says whose key it was asked about */
+        struct kbv_presented presented = kbv_presented_digest(&k->q.subject);
         struct kbv_verdict base = v;
-        kbv_judge_keyed(&base, &k->q.subject, &p, (int64_t)*qstate->env->now, &v);
+        kbv_judge_keyed(&base, &presented, &p, (int64_t)*qstate->env->now, &v);
     }
     finish(qstate, id, kbv_reply_verdicts(qstate, k, &v, 1, KBV_KEEP_NOT));
 }
@@ -200,6 +215,7 @@ static void conclude_base(struct module_qstate *qstate, const struct kbv_module 
                           struct kbv_qstate *k)
 {
     struct kbv_verdict base[KBV_VERDICTS_MAX], v[KBV_VERDICTS_MAX];
+    struct kbv_presented presented = kbv_presented_digest(&k->q.subject);
     struct kbv_policy p;
     size_t n = k->base ? kbv_reply_decode(k->base, base, KBV_VERDICTS_MAX) : 0;
     bool bound = false;
@@ -214,7 +230,7 @@ static void conclude_base(struct module_qstate *qstate, const struct kbv_module 
             v[i] = base[i];
             continue;
         }
-        kbv_judge_keyed(&base[i], &k->q.subject, &p, (int64_t)*qstate->env->now, &v[i]);
+        kbv_judge_keyed(&base[i], &presented, &p, (int64_t)*qstate->env->now, &v[i]);
         bound |= v[i].status == KBV_STATUS_BOUND;
     }
     /* Any digest may be asked for: one that is bound to nothing must not push others out of

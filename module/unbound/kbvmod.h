@@ -27,6 +27,7 @@ struct ub_packed_rrset_key;
 /* Of the running daemon; shared by all threads, read-only but for the atomics. */
 struct kbv_module {
     struct kbv_options *opts;
+    struct kbv_dane *dane;
     uint32_t bogus_ttl;  /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
     int deadline_ms;     /* a verdict in progress waits for records no longer */
     atomic_uint pending; /* verdicts in progress */

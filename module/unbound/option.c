@@ -24,7 +24,6 @@
 #include "util/regional.h"
 
 #include "../../lib/request.h"
-#include "../core/sha256.h"
 #include "kbv_unbound.h"
 #include "kbvmod.h"
 
@@ -176,59 +175,45 @@ static void judge_tlsa(struct reply *r, struct tlsa_scratch *s, struct kbv_verdi
     kbv_judge_base(&s->e, &p, r->now, s->associations, sizeof(s->associations), s->names, v);
 }
 
-/* Whose key the client presented: of a certificate or a chain the end entity's. */
-static struct kbv_subject subject_of(const struct kbv_request *req)
-{
-    struct kbv_subject subject = {.kind = KBV_SUBJECT_CERT};
-    struct kbv_slice whole = req->material;
-
-    if (req->kind == KBV_MATERIAL_SPKI_SHA256 || req->kind == KBV_MATERIAL_SPKI)
-        subject.kind = KBV_SUBJECT_SPKI;
-    if (req->kind == KBV_MATERIAL_SPKI_SHA256 || req->kind == KBV_MATERIAL_CERT_SHA256) {
-        memcpy(subject.digest, req->material.p, sizeof(subject.digest));
-        return subject;
-    }
-    if (req->kind == KBV_MATERIAL_CHAIN) /* len16 and the first certificate, as was checked */
-        whole = (struct kbv_slice){whole.p + 2, sldns_read_uint16(whole.p)};
-    kbv_sha256(&whole, 1, subject.digest);
-    return subject;
-}
-
 /* The verdict for what the client presented, of n base verdicts in v; its index. */
-static size_t derive(const struct reply *r, const struct kbv_request *req, struct kbv_verdict *v,
+static size_t derive(const struct reply *r, struct kbv_presented *presented, struct kbv_verdict *v,
                      size_t n)
 {
-    struct kbv_subject subject;
     struct kbv_policy p;
 
-    if (req->kind == KBV_MATERIAL_NONE)
+    if (presented->material == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
-    subject = subject_of(req);
     kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
     for (size_t i = 0; i < n; i++)
-        kbv_judge_keyed(&v[i], &subject, &p, r->now, &v[i]);
+        kbv_judge_keyed(&v[i], presented, &p, r->now, &v[i]);
+    kbv_presented_clear(presented);
     return kbv_verdict_select(v, n, true);
 }
 
-/* What the client asked for cannot be served; NULL if it can. */
+/* What the client asked for cannot be served; NULL if it can. *presented is what it presents, as
+ * far as it was looked at. */
 static const char *objection(const struct reply *r, const struct kbv_request *req,
-                             enum kbv_status *status)
+                             struct kbv_presented *presented, enum kbv_status *status)
 {
     *status = KBV_STATUS_BAD_INPUT;
     if (req->kind != KBV_MATERIAL_NONE && r->qinfo->qtype != LDNS_RR_TYPE_TLSA &&
         kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
         return "key material on a _kbv name";
     *status = KBV_STATUS_REFUSED;
-    if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram)
+    if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram) {
+        (void)kbv_presented_subject(req->kind, req->material, presented);
         return use_tcp;
-    if (req->kind > KBV_MATERIAL_CERT_SHA256)
-        return "only digests are served";
+    }
+    *status = KBV_STATUS_BAD_INPUT;
+    if (req->kind != KBV_MATERIAL_NONE &&
+        kbv_presented_read(req->kind, req->material, presented) != KBV_OK)
+        return "malformed key or certificate";
     return NULL;
 }
 
 /* Appends v to the client's reply, or what stands for it if it does not fit: then *v is that. */
 static void put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_request *req,
-                       struct edns_option **out)
+                       struct kbv_presented *presented, struct edns_option **out)
 {
     uint8_t buf[KBV_RDATA_MAX];
     size_t len;
@@ -237,7 +222,7 @@ static void put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_
     if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK ||
         (r->udp && len > OPTION_UDP_MAX)) {
         plain_verdict(r, KBV_FOUND_LIMIT, 0, use_tcp, v);
-        derive(r, req, v, 1);
+        derive(r, presented, v, 1);
         v->nonce = req->nonce;
         if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK)
             return;
@@ -294,6 +279,7 @@ static void serve_option(struct reply *r, const struct edns_option *opt, bool ma
     struct tlsa_scratch scratch;
     struct kbv_question question;
     struct kbv_request req = {.kind = KBV_MATERIAL_NONE};
+    struct kbv_presented presented = {.material = KBV_MATERIAL_NONE};
     enum kbv_status status;
     const char *no;
     size_t i = 0;
@@ -303,13 +289,13 @@ static void serve_option(struct reply *r, const struct edns_option *opt, bool ma
         req = (struct kbv_request){.kind = KBV_MATERIAL_NONE};
         plain_verdict(r, KBV_FOUND_REFUSAL, KBV_STATUS_BAD_INPUT,
                       many ? "more than one option" : "malformed option", &v[0]);
-    } else if ((no = objection(r, &req, &status)) != NULL) {
+    } else if ((no = objection(r, &req, &presented, &status)) != NULL) {
         plain_verdict(r, KBV_FOUND_REFUSAL, status, no, &v[0]);
-        i = derive(r, &req, v, 1); /* a refusal says whose key it was asked about */
+        i = derive(r, &presented, v, 1); /* a refusal says whose key it was asked about */
     } else {
-        i = derive(r, &req, v, base_verdicts(r, &scratch, v));
+        i = derive(r, &presented, v, base_verdicts(r, &scratch, v));
     }
-    put_option(r, &v[i], &req, out);
+    put_option(r, &v[i], &req, &presented, out);
     put_ede(r, v[i].ede, v[i].reason, out);
 }
 

@@ -100,17 +100,19 @@ static void step_judge_base(void)
 
 static void step_judge_keyed(void)
 {
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     struct kbv_verdict v;
 
-    kbv_judge_keyed(&at.base[0], &at.subject, &at.policy, NOW, &v);
+    kbv_judge_keyed(&at.base[0], &presented, &at.policy, NOW, &v);
     at.sink += v.status;
 }
 
 static void step_judge_other(void)
 {
+    struct kbv_presented presented = kbv_presented_digest(&at.other);
     struct kbv_verdict v;
 
-    kbv_judge_keyed(&at.base[0], &at.other, &at.policy, NOW, &v);
+    kbv_judge_keyed(&at.base[0], &presented, &at.policy, NOW, &v);
     at.sink += v.status;
 }
 
@@ -183,6 +185,7 @@ static void step_request(void)
 static void step_option_rr(void)
 {
     struct kbv_request r;
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     struct kbv_verdict base, keyed;
     uint8_t out[2048];
     size_t len;
@@ -190,7 +193,7 @@ static void step_option_rr(void)
     at.sink += kbv_request_decode(&r, at.request, at.request_len);
     at.sink += kbv_name_under_kbv(at.owner.wire, at.owner.len);
     at.sink += kbv_verdict_decode(&base, at.octets, at.octets_len);
-    kbv_judge_keyed(&base, &at.subject, &at.policy, NOW, &keyed);
+    kbv_judge_keyed(&base, &presented, &at.policy, NOW, &keyed);
     at.sink += kbv_verdict_encode(&keyed, out, sizeof(out), &len);
 }
 
@@ -209,6 +212,7 @@ static void step_option_tlsa(void)
     struct kbv_request r;
     struct kbv_question q;
     struct kbv_evidence e;
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     struct kbv_verdict base, keyed;
     uint8_t out[2048];
     size_t len;
@@ -217,7 +221,7 @@ static void step_option_tlsa(void)
     kbv_question_literal(at.options, at.owner.wire, at.owner.len, &q);
     kbv_lookup_literal(&mem, &q, &at.answer, NOW, &e);
     kbv_judge_base(&e, &at.policy, NOW, at.associations, sizeof(at.associations), at.names, &base);
-    kbv_judge_keyed(&base, &at.subject, &at.policy, NOW, &keyed);
+    kbv_judge_keyed(&base, &presented, &at.policy, NOW, &keyed);
     at.sink += kbv_verdict_encode(&keyed, out, sizeof(out), &len);
     need(keyed.status == KBV_STATUS_BOUND, "the TLSA answer does not make BOUND");
 }
@@ -323,6 +327,7 @@ static void set_answer(void)
 
 static void set_verdicts(void)
 {
+    struct kbv_presented presented = kbv_presented_digest(&at.subject);
     at.policy = (struct kbv_policy){.max_ttl = 3600, .max_negative_ttl = 300, .bogus_ttl = 60};
     at.evidence = (struct kbv_evidence){
         .finding = KBV_FOUND_TLSA,
@@ -347,7 +352,7 @@ static void set_verdicts(void)
     need(at.base[0].status == KBV_STATUS_PUBLISHED, "the base verdict is not PUBLISHED");
     at.base[1] = at.base[0];
     at.base[1].priority = 1;
-    kbv_judge_keyed(&at.base[0], &at.subject, &at.policy, NOW, &at.keyed);
+    kbv_judge_keyed(&at.base[0], &presented, &at.policy, NOW, &at.keyed);
     need(at.keyed.status == KBV_STATUS_BOUND, "the keyed verdict is not BOUND");
     need(kbv_verdict_encode(&at.base[0], at.octets, sizeof(at.octets), &at.octets_len) == KBV_OK,
          "the base verdict has no octets");

@@ -149,7 +149,9 @@ static const struct kbv_verdict *judge_base(struct fixture *f)
 static const struct kbv_verdict *judge_keyed_at(struct fixture *f,
                                                 const struct kbv_subject *subject, int64_t now)
 {
-    kbv_judge_keyed(&f->base, subject, &f->p, now, &f->keyed);
+    struct kbv_presented presented = kbv_presented_digest(subject);
+
+    kbv_judge_keyed(&f->base, &presented, &f->p, now, &f->keyed);
     check_encodes(&f->keyed);
     ck_assert(f->keyed.associations.p == NULL && f->keyed.reference_names.p == NULL);
     ck_assert_uint_eq(f->keyed.issued, (uint32_t)now);

@@ -396,6 +396,245 @@ START_TEST(a_malformed_record_decides_nothing)
 }
 END_TEST
 
+/* ---- what keys and certificates decide ---- */
+
+static const struct {
+    uint8_t usage, selector, mtype;
+    int key_same, key_other, cert_same, cert_other;
+} material_decisions[] = {
+    {0, 0, 0, U, U, U, U}, {0, 0, 1, U, U, U, U}, {0, 1, 1, U, U, U, U}, {0, 1, 2, U, U, U, U},
+    {1, 0, 0, U, N, U, N}, {1, 0, 1, U, U, U, N}, {1, 0, 2, U, U, U, N}, {1, 1, 0, U, N, U, N},
+    {1, 1, 1, U, N, U, N}, {1, 1, 2, U, N, U, N}, {2, 0, 0, U, U, U, U}, {2, 0, 1, U, U, U, U},
+    {2, 1, 0, U, U, U, U}, {2, 1, 2, U, U, U, U}, {3, 0, 0, U, N, Y, N}, {3, 0, 1, U, U, Y, N},
+    {3, 0, 2, U, U, Y, N}, {3, 1, 0, Y, N, Y, N}, {3, 1, 1, Y, N, Y, N}, {3, 1, 2, Y, N, Y, N},
+    {4, 1, 1, U, U, U, U}, {3, 2, 1, U, U, U, U}, {3, 1, 3, U, U, U, U}, {3, 0, 3, U, U, U, U},
+};
+
+static void check_material(const struct key *presented, enum kbv_material kind,
+                           const struct kbv_association *a, int expected)
+{
+    struct kbv_presented p;
+    uint8_t chain[2 + CERTIFICATE_MAX] = {(uint8_t)(presented->cert.len >> 8),
+                                          (uint8_t)presented->cert.len};
+    struct kbv_slice material = kind == KBV_MATERIAL_SPKI ? presented->spki : presented->cert;
+
+    if (kind == KBV_MATERIAL_CHAIN) {
+        memcpy(chain + 2, presented->cert.p, presented->cert.len);
+        material = (struct kbv_slice){chain, 2 + presented->cert.len};
+    }
+    ck_assert_int_eq(kbv_presented_read(kind, material, &p), KBV_OK);
+    for (int again = 0; again < 2; again++)
+        ck_assert_msg((int)kbv_match(&p, a) == expected, "%u %u %u against material %d", a->usage,
+                      a->selector, a->mtype, (int)kind);
+    kbv_presented_clear(&p);
+}
+
+START_TEST(a_key_or_certificate_decides_what_it_can)
+{
+    struct key same, other;
+    struct kbv_association a = {
+        .usage = material_decisions[_i].usage,
+        .selector = material_decisions[_i].selector,
+        .mtype = material_decisions[_i].mtype,
+    };
+
+    key_make(&same, NULL);
+    key_make(&other, "30 09 30 03 06 01 2a 03 02 00 05");
+    a.data = key_data(&same, a.selector, a.mtype);
+    check_material(&same, KBV_MATERIAL_SPKI, &a, material_decisions[_i].key_same);
+    check_material(&other, KBV_MATERIAL_SPKI, &a, material_decisions[_i].key_other);
+    check_material(&same, KBV_MATERIAL_CERT, &a, material_decisions[_i].cert_same);
+    check_material(&other, KBV_MATERIAL_CERT, &a, material_decisions[_i].cert_other);
+    check_material(&same, KBV_MATERIAL_CHAIN, &a, material_decisions[_i].cert_same);
+    check_material(&other, KBV_MATERIAL_CHAIN, &a, material_decisions[_i].cert_other);
+}
+END_TEST
+
+/* Same length, same beginning, or a part of it: not the same. */
+START_TEST(only_all_of_a_record_matches)
+{
+    struct key k;
+    struct kbv_presented p;
+    struct kbv_association a = {3, 1, 0, {NULL, 0}};
+    uint8_t data[512];
+
+    key_make(&k, NULL);
+    ck_assert_int_eq(kbv_presented_read(KBV_MATERIAL_CERT, k.cert, &p), KBV_OK);
+    for (uint8_t mtype = 0; mtype < 3; mtype++) {
+        for (uint8_t selector = 0; selector < 2; selector++) {
+            struct kbv_slice whole = key_data(&k, selector, mtype);
+
+            a = (struct kbv_association){3, selector, mtype, {data, whole.len}};
+            memcpy(data, whole.p, whole.len);
+            data[whole.len] = 0;
+            ck_assert_int_eq(kbv_match(&p, &a), KBV_MATCH_YES);
+            a.data.len--;
+            ck_assert_int_eq(kbv_match(&p, &a), KBV_MATCH_NO);
+            a.data.len += 2;
+            ck_assert_int_eq(kbv_match(&p, &a), KBV_MATCH_NO);
+            a.data.len = 0;
+            ck_assert_int_eq(kbv_match(&p, &a), KBV_MATCH_NO);
+            a.data.len = whole.len;
+            data[whole.len - 1] ^= 1;
+            ck_assert_int_eq(kbv_match(&p, &a), KBV_MATCH_NO);
+        }
+    }
+}
+END_TEST
+
+/* ---- reading what is presented ---- */
+
+#define SMALLEST "%" /* stands for the smallest certificate, with its length before it in a chain  \
+                      */
+
+static const struct {
+    const char *what;
+    enum kbv_material kind;
+    const char *material; /* hex */
+    int good;
+} presentations[] = {
+    {"a certificate", KBV_MATERIAL_CERT, SMALLEST, 1},
+    {"a chain of one", KBV_MATERIAL_CHAIN, SMALLEST, 1},
+    {"a chain of eight", KBV_MATERIAL_CHAIN,
+     SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST, 1},
+    {"a key", KBV_MATERIAL_SPKI, CERTIFICATE_SPKI, 1},
+
+    {"nothing", KBV_MATERIAL_NONE, "", 0},
+    {"no kind", (enum kbv_material)6, SMALLEST, 0},
+    {"an empty key", KBV_MATERIAL_SPKI, "", 0},
+    {"a certificate for a key", KBV_MATERIAL_SPKI, SMALLEST, 0},
+    {"a key and more", KBV_MATERIAL_SPKI, CERTIFICATE_SPKI "00", 0},
+    {"an empty certificate", KBV_MATERIAL_CERT, "", 0},
+    {"a key for a certificate", KBV_MATERIAL_CERT, CERTIFICATE_SPKI, 0},
+    {"two certificates for one", KBV_MATERIAL_CERT, SMALLEST SMALLEST, 0},
+    {"a certificate and more", KBV_MATERIAL_CERT, SMALLEST "00", 0},
+    {"an empty chain", KBV_MATERIAL_CHAIN, "", 0},
+    {"a chain of nine", KBV_MATERIAL_CHAIN,
+     SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST SMALLEST, 0},
+    {"an empty end entity", KBV_MATERIAL_CHAIN, "0000" SMALLEST, 0},
+    {"an empty anchor", KBV_MATERIAL_CHAIN, SMALLEST "0000", 0},
+    {"a key behind the end entity", KBV_MATERIAL_CHAIN, SMALLEST "000b" CERTIFICATE_SPKI, 0},
+    {"a chain that ends early", KBV_MATERIAL_CHAIN, SMALLEST "0001", 0},
+    {"half a length", KBV_MATERIAL_CHAIN, SMALLEST "00", 0},
+    {"a short digest", KBV_MATERIAL_CERT_SHA256, "aaaa", 0},
+    {"the digest of nothing", KBV_MATERIAL_SPKI_SHA256,
+     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 0},
+};
+
+START_TEST(what_is_presented_is_strict_der)
+{
+    uint8_t octets[1024];
+    size_t n = 0;
+    struct kbv_presented p = {.material = (enum kbv_material)77};
+    struct key k;
+
+    key_make(&k, NULL);
+    for (const char *hex = presentations[_i].material; *hex != '\0';) {
+        char part[128];
+        size_t len = strcspn(hex, SMALLEST);
+
+        if (len == 0) {
+            if (presentations[_i].kind == KBV_MATERIAL_CHAIN) {
+                octets[n++] = 0;
+                octets[n++] = (uint8_t)k.cert.len;
+            }
+            memcpy(octets + n, k.cert.p, k.cert.len);
+            n += k.cert.len;
+            hex++;
+            continue;
+        }
+        snprintf(part, sizeof(part), "%.*s", (int)len, hex);
+        n += octets_from_hex(part, octets + n, sizeof(octets) - n);
+        hex += len;
+    }
+    ck_assert_msg((kbv_presented_read(presentations[_i].kind, (struct kbv_slice){octets, n}, &p) ==
+                   KBV_OK) == (presentations[_i].good == 1),
+                  "%s", presentations[_i].what);
+    if (!presentations[_i].good)
+        ck_assert_int_eq(p.material, 77);
+}
+END_TEST
+
+/* ---- strength ---- */
+
+static const struct {
+    const char *type;
+    unsigned bits; /* of RSA, or the level of others */
+    unsigned level;
+} strengths[] = {
+    {"RSA", 512, 0},           {"RSA", 1023, 0},          {"RSA", 1024, 1},
+    {"RSA", 2047, 1},          {"RSA", 2048, 2},          {"RSA", 3072, 3},
+    {"P-256", 0, 3},           {"P-384", 0, 4},           {"P-521", 0, 5},
+    {"P-224", 0, 2},           {"P-192", 0, 1},           {"secp256k1", 0, 3},
+    {"brainpoolP256r1", 0, 3}, {"brainpoolP384r1", 0, 4}, {"brainpoolP512r1", 0, 5},
+    {"ED25519", 0, 3},         {"ED448", 0, 4},           {"X25519", 0, 0}, /* signs nothing */
+    {"secp160r1", 0, 0},
+};
+
+static EVP_PKEY *strength_key(const char *type, unsigned bits)
+{
+    if (strcmp(type, "RSA") == 0)
+        return EVP_RSA_gen(bits);
+    if (strncmp(type, "ED", 2) == 0 || type[0] == 'X')
+        return EVP_PKEY_Q_keygen(NULL, NULL, type);
+    return EVP_EC_gen(type);
+}
+
+START_TEST(a_key_has_the_level_of_its_algorithm_and_size)
+{
+    EVP_PKEY *key = strength_key(strengths[_i].type, strengths[_i].bits);
+    uint8_t *der = NULL;
+    int len = i2d_PUBKEY(key, &der);
+
+    ck_assert_int_gt(len, 0);
+    ck_assert_msg(kbv_der_spki_level((struct kbv_slice){der, (size_t)len}) == strengths[_i].level,
+                  "%s %u", strengths[_i].type, strengths[_i].bits);
+    /* Cut, it is no key; nor is it with an octet less inside. */
+    ck_assert_uint_eq(kbv_der_spki_level((struct kbv_slice){der, (size_t)len - 1}), 0);
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
+}
+END_TEST
+
+/* A curve by its parameters: CVE-2020-0601, CVE-2022-0778. */
+START_TEST(a_curve_without_a_name_has_no_level)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    uint8_t *der = NULL;
+    int len;
+
+    ck_assert(EVP_PKEY_set_utf8_string_param(key, "encoding", "explicit"));
+    len = i2d_PUBKEY(key, &der);
+    ck_assert_int_gt(len, 150);
+    ck_assert_uint_eq(kbv_der_spki_level((struct kbv_slice){der, (size_t)len}), 0);
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
+}
+END_TEST
+
+static const char *const levelless[] = {
+    CERTIFICATE_SPKI,
+    "30 0a 30 05 06 03 2b 65 70 03 01 00",                            /* Ed25519 without a key */
+    "30 0b 30 05 06 03 2b 65 70 03 02 00 01",                         /* of one octet */
+    "30 13 30 0d 06 09 2a 86 48 86 f7 0d 01 01 01 05 00 03 02 00 30", /* RSA, no key */
+    "30 18 30 0d 06 09 2a 86 48 86 f7 0d 01 01 01 05 00 03 07 00 30 04 02 00 02 00",
+    "30 1a 30 0d 06 09 2a 86 48 86 f7 0d 01 01 01 05 00 03 09 00 30 06 02 01 00 02 01 03",
+    "30 1a 30 0d 06 09 2a 86 48 86 f7 0d 01 01 01 05 00 03 09 00 30 06 02 01 ff 02 01 03",
+    "30 19 30 13 06 07 2a 86 48 ce 3d 02 01 06 08 2a 86 48 ce 3d 03 01 07 03 02 00 04",
+    "30 18 30 13 06 07 2a 86 48 ce 3d 02 01 06 08 2a 86 48 ce 3d 03 01 07 03 01 00",
+    "30 0f 30 09 06 07 2a 86 48 ce 3d 02 01 03 02 00 04", /* no curve */
+    "",
+};
+
+START_TEST(what_is_no_key_has_no_level)
+{
+    uint8_t der[128];
+    size_t len = octets_from_hex(levelless[_i], der, sizeof(der));
+
+    ck_assert_uint_eq(kbv_der_spki_level((struct kbv_slice){der, len}), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("match");
@@ -415,6 +654,13 @@ int main(void)
     tcase_add_loop_test(tcase, the_digest_of_nothing_matches_nothing, KBV_SUBJECT_SPKI,
                         KBV_SUBJECT_CERT + 1);
     tcase_add_test(tcase, a_malformed_record_decides_nothing);
+    tcase_add_loop_test(tcase, a_key_or_certificate_decides_what_it_can, 0,
+                        ROWS(material_decisions));
+    tcase_add_test(tcase, only_all_of_a_record_matches);
+    tcase_add_loop_test(tcase, what_is_presented_is_strict_der, 0, ROWS(presentations));
+    tcase_add_loop_test(tcase, a_key_has_the_level_of_its_algorithm_and_size, 0, ROWS(strengths));
+    tcase_add_test(tcase, a_curve_without_a_name_has_no_level);
+    tcase_add_loop_test(tcase, what_is_no_key_has_no_level, 0, ROWS(levelless));
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -50,6 +50,8 @@ START_TEST(defaults_are_those_of_the_manual)
     ck_assert_uint_eq(o->max_ttl, 3600);
     ck_assert_uint_eq(o->max_negative_ttl, 300);
     ck_assert_uint_eq(o->max_pending, 1000);
+    ck_assert_uint_eq(o->security_level, 2);
+    ck_assert_ptr_null(o->bundle);
     ck_assert_uint_eq(o->cache_size, 16 * 1024 * 1024);
     ck_assert_int_eq(kbv_options_finish(o, err, sizeof(err)), KBV_OK);
 }
@@ -63,11 +65,12 @@ START_TEST(every_row_has_a_name_a_text_and_a_default_that_it_accepts)
     for (; (row = kbv_option_row(n)) != NULL; n++) {
         ck_assert_int_eq(strncmp(row->name, "kbv-", 4), 0);
         ck_assert_uint_gt(strlen(row->text), 10);
-        ck_assert_msg((row->initial == NULL) == row->repeatable, "%s", row->name);
+        ck_assert_msg((row->initial == NULL) == (row->repeatable || row->type == KBV_OPTION_CERTS),
+                      "%s", row->name);
         if (row->initial != NULL)
             set_ok(row->name, row->initial);
     }
-    ck_assert_uint_eq(n, 11);
+    ck_assert_uint_eq(n, 13);
     ck_assert_ptr_null(kbv_option_row(SIZE_MAX));
 }
 END_TEST
@@ -92,6 +95,8 @@ START_TEST(a_value_changes_its_own_field_and_no_other)
     before.max_negative_ttl = 1;
     set_ok("kbv-max-pending", "1000000");
     before.max_pending = 1000000;
+    set_ok("kbv-security-level", "5");
+    before.security_level = 5;
     set_ok("kbv-cache-size", "64k");
     before.cache_size = 65536;
     ck_assert_mem_eq(o, &before, sizeof(before));
@@ -168,6 +173,12 @@ static const struct {
     {"kbv-cache-size", "16 m", "octets from 64k to 1024m"},
     {"kbv-cache-size", "1t", "octets from 64k to 1024m"},
     {"kbv-cache-size", "17179869184g", "octets from 64k to 1024m"}, /* 2^34 * 2^30 = 2^64 */
+
+    {"kbv-security-level", "6", "from 0 to 5"},
+    {"kbv-security-level", "-1", "from 0 to 5"},
+    {"kbv-ca-bundle", "", "cannot be read"},
+    {"kbv-ca-bundle", "/nonexistent/ca.pem", "cannot be read"},
+    {"kbv-ca-bundle", "/dev/null", "no certificate in the file"},
 
     {"kbv-require-secure", "", "no domain name"},
     {"kbv-require-secure", "a..b", "no domain name"},

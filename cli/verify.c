@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* kbv verify: the judgement of the resolver, without the DNS: the records are taken for secure. */
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "lib/request.h"
+#include "lib/text.h"
+#include "module/core/judge.h"
+#include "module/core/tlsa.h"
+
+enum {
+    FILE_MAX = 1 << 20,   /* octets of a file: a chain in PEM with its texts is far smaller */
+    MATERIAL_MAX = 65536, /* beyond what any request holds, which the request refuses */
+    RECORDS_MAX = KBV_TLSA_MAX + 1, /* one too many is a verdict: LIMIT */
+    TTL_S = 3600,
+};
+
+struct verify {
+    const struct command *self;
+    uint8_t owner[KBV_NAME_MAX];
+    size_t owner_len;
+    uint8_t names[KBV_REFERENCE_NAMES_MAX][KBV_NAME_MAX]; /* --name */
+    size_t name_lens[KBV_REFERENCE_NAMES_MAX], n_names;
+    struct kbv_slice records[RECORDS_MAX]; /* RDATA, owned */
+    size_t n_records;
+    struct kbv_request request; /* its material is owned */
+    const char *ca_file;
+    int64_t now;
+    unsigned long level;
+    bool json;
+};
+
+/* ---- reading arguments and files ---- */
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Hex digits, blanks between them allowed; false if there is anything else or no memory. */
+static bool read_hex(const char *text, size_t reserved, struct kbv_slice *out)
+{
+    uint8_t *octets = malloc(reserved + strlen(text) / 2 + 1);
+    size_t n = reserved;
+    int high = -1;
+
+    for (; octets != NULL && *text != '\0'; text++) {
+        int value = hex_value(*text);
+
+        if (*text == ' ')
+            continue;
+        if (value < 0)
+            break;
+        if (high < 0) {
+            high = value;
+        } else {
+            octets[n++] = (uint8_t)(high << 4 | value);
+            high = -1;
+        }
+    }
+    if (octets == NULL || *text != '\0' || high >= 0) {
+        free(octets);
+        return false;
+    }
+    *out = (struct kbv_slice){octets, n};
+    return true;
+}
+
+/* "3 1 1 HEX": what is malformed as DNS is a mistake of the command line; what is merely of no use
+ * is judged. */
+static bool read_record(struct verify *q, const char *text)
+{
+    uint8_t fixed[3];
+    struct kbv_slice *record = &q->records[q->n_records];
+
+    for (int i = 0; i < 3; i++) {
+        char number[4] = "";
+        unsigned long value;
+        size_t len;
+
+        text += strspn(text, " ");
+        len = strcspn(text, " ");
+        if (len == 0 || len >= sizeof(number))
+            return false;
+        memcpy(number, text, len);
+        if (!parse_number(number, 0, 255, &value))
+            return false;
+        fixed[i] = (uint8_t)value;
+        text += len;
+    }
+    if (!read_hex(text, sizeof(fixed), record))
+        return false;
+    memcpy((uint8_t *)record->p, fixed, sizeof(fixed));
+    q->n_records++;
+    return true;
+}
+
+/* A file's octets, which the caller frees; NULL, and errno says why. */
+static uint8_t *read_file(const char *path, size_t *len)
+{
+    FILE *f = fopen(path, "rb");
+    uint8_t *octets;
+
+    if (f == NULL)
+        return NULL;
+    octets = malloc(FILE_MAX);
+    *len = octets != NULL ? fread(octets, 1, FILE_MAX, f) : 0;
+    if (octets != NULL && (ferror(f) || *len == FILE_MAX)) {
+        errno = ferror(f) ? errno : EFBIG;
+        free(octets);
+        octets = NULL;
+    }
+    fclose(f);
+    return octets;
+}
+
+static bool has_label(const char *label, const char *const *wanted)
+{
+    for (; *wanted != NULL; wanted++)
+        if (strcmp(label, *wanted) == 0)
+            return true;
+    return false;
+}
+
+/* The blocks with these labels of a PEM file, one after the other, with their lengths before them
+ * if chain. 0: there is none, or too much. */
+static size_t read_pem(const uint8_t *text, size_t len, const char *const *labels, bool chain,
+                       uint8_t *out)
+{
+    BIO *in = BIO_new_mem_buf(text, (int)len);
+    char *label = NULL, *header = NULL;
+    uint8_t *data = NULL;
+    size_t n = 0;
+    long data_len;
+
+    while (in != NULL && PEM_read_bio(in, &label, &header, &data, &data_len) > 0) {
+        if (has_label(label, labels)) {
+            if (data_len > UINT16_MAX || n + 2 + (size_t)data_len > MATERIAL_MAX)
+                n = MATERIAL_MAX + 1;
+            if (n <= MATERIAL_MAX) {
+                if (chain) {
+                    out[n++] = (uint8_t)(data_len >> 8);
+                    out[n++] = (uint8_t)data_len;
+                }
+                memcpy(out + n, data, (size_t)data_len);
+                n += (size_t)data_len;
+            }
+        }
+        OPENSSL_free(label);
+        OPENSSL_free(header);
+        OPENSSL_free(data);
+        if (!chain && n != 0)
+            break;
+    }
+    BIO_free(in);
+    ERR_clear_error();
+    return n <= MATERIAL_MAX ? n : 0;
+}
+
+/* PEM, or what is no PEM for DER. What it holds need not be good: the request decides. */
+static bool read_material(struct verify *q, enum kbv_material kind, const char *path)
+{
+    static const char *const certificates[] = {"CERTIFICATE", "X509 CERTIFICATE", NULL};
+    static const char *const keys[] = {"PUBLIC KEY", NULL};
+    const bool chain = kind == KBV_MATERIAL_CHAIN;
+    size_t len, n;
+    uint8_t *text = read_file(path, &len), *out = malloc(MATERIAL_MAX + 2);
+
+    if (text == NULL || out == NULL) {
+        complain(q->self, "%s: %s", path, strerror(errno));
+        free(text);
+        free(out);
+        return false;
+    }
+    n = read_pem(text, len, kind == KBV_MATERIAL_SPKI ? keys : certificates, chain, out);
+    if (n == 0 && len != 0 && text[0] == 0x30 && len <= UINT16_MAX) { /* a SEQUENCE: DER */
+        if (chain) {
+            out[n++] = (uint8_t)(len >> 8);
+            out[n++] = (uint8_t)len;
+        }
+        memcpy(out + n, text, len);
+        n += len;
+    }
+    free(text);
+    q->request = (struct kbv_request){.kind = kind, .material = {out, n}};
+    return true;
+}
+
+/* ---- judging ---- */
+
+/* What discovery would have found for a literal owner with these records. */
+static void judge_base(const struct verify *q, const struct kbv_policy *policy,
+                       uint8_t *associations, uint8_t *names, struct kbv_verdict *base)
+{
+    struct kbv_slice host = {q->owner, q->owner_len};
+    struct kbv_rrset tlsa = {
+        .owner = host,
+        .type = KBV_TYPE_TLSA,
+        .security = KBV_SEC_SECURE,
+        .added = q->now,
+        .ttl_end = q->now + TTL_S,
+        .rr = q->records,
+        .n_rr = q->n_records,
+    };
+    struct kbv_evidence e = {
+        .finding = KBV_FOUND_TLSA,
+        .security = KBV_SEC_SECURE,
+        .ede = KBV_EDE_NONE,
+        .owner = host,
+        .tlsa = &tlsa,
+        .life_end = q->now + TTL_S,
+    };
+
+    kbv_name_is_server_owner(q->owner, q->owner_len, &host.p, &host.len);
+    e.reference_names[e.n_reference_names++] = host;
+    for (size_t i = 0; i < q->n_names; i++)
+        e.reference_names[e.n_reference_names++] = (struct kbv_slice){q->names[i], q->name_lens[i]};
+    kbv_judge_base(&e, policy, q->now, associations, KBV_ASSOCIATIONS_MAX, names, base);
+}
+
+/* True if what was presented is what a request may hold: the resolver's caps, before any parsing.
+ */
+static bool read_presented(const struct verify *q, struct kbv_presented *presented)
+{
+    static uint8_t octets[MATERIAL_MAX + 64];
+    size_t len;
+
+    return kbv_request_encode(&q->request, octets, sizeof(octets), &len) == KBV_OK &&
+           kbv_presented_read(q->request.kind, q->request.material, presented) == KBV_OK;
+}
+
+static void explain(const struct verify *q, const struct kbv_verdict *v, int depth)
+{
+    char owner[KBV_NAME_TEXT_MAX], time[KBV_TIME_TEXT_LEN];
+
+    kbv_name_to_text(q->owner, q->owner_len, owner);
+    printf("%s\n  owner     %s\n", kbv_status_name(v->status), owner);
+    if (v->match.usage != KBV_MATCH_NONE.usage)
+        printf("  matched   %u %u %u at depth %d\n", v->match.usage, v->match.selector,
+               v->match.mtype, depth);
+    if (v->status == KBV_STATUS_BOUND) {
+        kbv_time_text(v->not_after, time);
+        printf("  until     %s, the records' TTL taken as an hour\n", time);
+    }
+    if (v->reason.len != 0)
+        printf("  reason    %.*s\n", (int)v->reason.len, (const char *)v->reason.p);
+}
+
+static int judge(const struct verify *q, struct kbv_bundle *bundle)
+{
+    static uint8_t associations[KBV_ASSOCIATIONS_MAX];
+    static uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX];
+    struct kbv_dane *dane = kbv_dane_create(bundle);
+    const struct kbv_policy policy = {
+        .max_ttl = TTL_S,
+        .max_negative_ttl = TTL_S,
+        .pkix = bundle != NULL,
+        .security_level = (unsigned)q->level,
+        .dane = dane,
+    };
+    struct kbv_presented presented = {.material = KBV_MATERIAL_NONE, .depth = -1};
+    struct kbv_evidence malformed = {
+        .finding = KBV_FOUND_REFUSAL,
+        .refusal = KBV_STATUS_BAD_INPUT,
+        .ede = KBV_EDE_NONE,
+        .owner = {q->owner, q->owner_len},
+        .reason = "malformed key or certificate, or too large a one",
+    };
+    struct kbv_verdict v;
+    bool printed = true;
+
+    if (dane == NULL) {
+        complain(q->self, "%s", kbv_err_text(KBV_ERR_NOMEM));
+        return EXIT_NO_RESULT;
+    }
+    if (read_presented(q, &presented)) {
+        judge_base(q, &policy, associations, names, &v);
+        kbv_judge_keyed(&v, &presented, &policy, q->now, &v);
+    } else {
+        kbv_judge_base(&malformed, &policy, q->now, NULL, 0, NULL, &v);
+    }
+    if (q->json)
+        printed = print_json_depth(stdout, &v, presented.depth);
+    else
+        explain(q, &v, presented.depth);
+    kbv_presented_clear(&presented);
+    kbv_dane_delete(dane);
+    if (!printed)
+        complain(q->self, "%s", kbv_err_text(KBV_ERR_NOMEM));
+    return printed ? exit_status_of(&v) : EXIT_NO_RESULT;
+}
+
+/* ---- the command ---- */
+
+static int run_read(const struct verify *q)
+{
+    struct kbv_bundle *bundle = NULL;
+    char err[256];
+    int status;
+
+    if (q->owner_len == 0 || q->n_records == 0 || q->request.kind == KBV_MATERIAL_NONE)
+        return usage_error(q->self, "--owner, --tlsa and what was presented are needed");
+    if (q->ca_file != NULL && (bundle = kbv_bundle_load(q->ca_file, err, sizeof(err))) == NULL) {
+        complain(q->self, "%s: %s", q->ca_file, err);
+        return EXIT_USAGE;
+    }
+    status = judge(q, bundle);
+    kbv_bundle_delete(bundle);
+    return status;
+}
+
+/* One option; 0, or the exit status. */
+static int read_option(struct verify *q, int option, const char *arg)
+{
+    unsigned long number;
+
+    switch (option) {
+    case 'o':
+        if (kbv_name_from_text(arg, true, q->owner, &q->owner_len) != KBV_OK)
+            return usage_error(q->self, "--owner %s: no domain name", arg);
+        return 0;
+    case 'n':
+        if (q->n_names == KBV_REFERENCE_NAMES_MAX - 1)
+            return usage_error(q->self, "--name: at most %d", KBV_REFERENCE_NAMES_MAX - 1);
+        if (kbv_name_from_text(arg, true, q->names[q->n_names], &q->name_lens[q->n_names]) !=
+            KBV_OK)
+            return usage_error(q->self, "--name %s: no domain name", arg);
+        q->n_names++;
+        return 0;
+    case 't':
+        if (q->n_records == RECORDS_MAX)
+            return usage_error(q->self, "--tlsa: too many records");
+        if (!read_record(q, arg))
+            return usage_error(q->self, "--tlsa %s: expected \"3 1 1 HEX\"", arg);
+        return 0;
+    case 'a':
+        q->ca_file = arg;
+        return 0;
+    case 'T':
+        if (!parse_number(arg, 0, UINT32_MAX, &number))
+            return usage_error(q->self, "--at-time %s: expected seconds since the epoch", arg);
+        q->now = (int64_t)number;
+        return 0;
+    case 'l':
+        if (!parse_number(arg, 0, 5, &q->level))
+            return usage_error(q->self, "--security-level %s: expected 0 to 5", arg);
+        return 0;
+    case 'j':
+        q->json = true;
+        return 0;
+    default:
+        return usage_error(q->self, "see --help");
+    }
+}
+
+/* --chain, --cert, --spki and --spki-sha256: one of them, once. */
+static int read_key_option(struct verify *q, int option, const char *arg)
+{
+    if (q->request.kind != KBV_MATERIAL_NONE)
+        return usage_error(q->self, "one of --chain, --cert, --spki and --spki-sha256, once");
+    if (option == 'd') {
+        if (!read_hex(arg, 0, &q->request.material))
+            return usage_error(q->self, "--spki-sha256 %s: expected hex digits", arg);
+        q->request.kind = KBV_MATERIAL_SPKI_SHA256;
+        return 0;
+    }
+    return read_material(q,
+                         option == 'c'   ? KBV_MATERIAL_CHAIN
+                         : option == 'e' ? KBV_MATERIAL_CERT
+                                         : KBV_MATERIAL_SPKI,
+                         arg)
+               ? 0
+               : EXIT_USAGE;
+}
+
+static int run_verify(const struct command *self, int argc, char **argv)
+{
+    static const struct option options[] = {{"owner", required_argument, NULL, 'o'},
+                                            {"tlsa", required_argument, NULL, 't'},
+                                            {"chain", required_argument, NULL, 'c'},
+                                            {"cert", required_argument, NULL, 'e'},
+                                            {"spki", required_argument, NULL, 's'},
+                                            {"spki-sha256", required_argument, NULL, 'd'},
+                                            {"name", required_argument, NULL, 'n'},
+                                            {"ca-file", required_argument, NULL, 'a'},
+                                            {"at-time", required_argument, NULL, 'T'},
+                                            {"security-level", required_argument, NULL, 'l'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct verify *q = calloc(1, sizeof(*q));
+    int option, status = 0;
+
+    if (q == NULL) {
+        complain(self, "%s", kbv_err_text(KBV_ERR_NOMEM));
+        return EXIT_NO_RESULT;
+    }
+    q->self = self;
+    q->level = 2;
+    q->now = (int64_t)time(NULL);
+    while (status == 0 && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (option == 'h') {
+            print_help(self);
+            goto out;
+        }
+        status = strchr("cesd", option) != NULL ? read_key_option(q, option, optarg)
+                                                : read_option(q, option, optarg);
+    }
+    if (status == 0)
+        status = optind == argc ? run_read(q) : usage_error(self, "%s: no argument", argv[optind]);
+out:
+    for (size_t i = 0; i < q->n_records; i++)
+        free((void *)q->records[i].p);
+    free((void *)q->request.material.p);
+    free(q);
+    return status;
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .arguments =
+        "--owner NAME --tlsa \"U S M HEX\"... --chain F|--cert F|--spki F|--spki-sha256 HEX",
+    .summary = "judges a key or a certificate chain by TLSA records, with no DNS",
+    .options =
+        "The records are taken for secure and complete. Files are PEM or DER. NAME tells the\n"
+        "role: _PORT._tcp.HOST is a server's, whose certificate must be for HOST; every other\n"
+        "one is a client's, whose certificate must be for NAME. Usage 3 needs no name.\n\n"
+        "  --chain F             certificates, the end entity's first, as the peer sent them\n"
+        "  --cert F              the end entity's certificate alone\n"
+        "  --spki F              its public key alone\n"
+        "  --spki-sha256 HEX     the digest of its public key alone\n"
+        "  --name N              a further reference name; repeatable\n"
+        "  --ca-file F           CA certificates for usages 0 and 1\n"
+        "  --at-time EPOCH       the time to judge at, default now\n"
+        "  --security-level N    OpenSSL's, 0 to 5, default 2\n"
+        "  --json                one JSON object on one line\n",
+    .run = run_verify,
+};

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See dane.h. */
+#include "module/core/dane.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "module/core/match.h"
+#include "module/core/sha256.h"
+
+/* RFC 6698 section 7.2. */
+enum { USAGE_PKIX_TA = 0, USAGE_PKIX_EE = 1, USAGE_DANE_TA = 2 };
+enum { SELECTOR_CERT = 0, SELECTOR_SPKI = 1 };
+enum { MTYPE_FULL = 0, MTYPE_SHA256 = 1, MTYPE_SHA512 = 2 };
+
+/* Certificates between end entity and anchor: what a peer may send, and a few of the store's. */
+#define PATH_DEPTH_MAX (KBV_CHAIN_MAX + 2)
+
+#define NAMES_MAX 8
+
+struct kbv_bundle {
+    X509_STORE *store;
+};
+
+struct kbv_dane {
+    SSL_CTX *ctx;      /* with DANE's digests switched on */
+    X509_STORE *empty; /* for usage 2, whose anchors come from the DNS alone */
+    X509_STORE *store; /* NULL: usages 0 and 1 match nothing */
+};
+
+struct kbv_dane_chain {
+    size_t n;
+    struct kbv_slice der[KBV_CHAIN_MAX], spki[KBV_CHAIN_MAX];
+    X509 *end_entity;
+    STACK_OF(X509) * others; /* owns all of them but the end entity */
+};
+
+/* ---- the store ---- */
+
+static X509_STORE *store_from_pem(BIO *in, char *err, size_t err_len)
+{
+    X509_STORE *store = X509_STORE_new();
+    unsigned long error;
+    unsigned n = 0;
+    X509 *x;
+
+    if (store == NULL) {
+        snprintf(err, err_len, "out of memory");
+        return NULL;
+    }
+    while ((x = PEM_read_bio_X509(in, NULL, NULL, (void *)"")) != NULL) {
+        int added = X509_STORE_add_cert(store, x);
+
+        X509_free(x);
+        if (!added) {
+            snprintf(err, err_len, "certificate %u cannot be used", n + 1);
+            X509_STORE_free(store);
+            return NULL;
+        }
+        n++;
+    }
+    error = ERR_peek_last_error();
+    if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) {
+        snprintf(err, err_len, "certificate %u of the file cannot be read: expected PEM", n + 1);
+    } else if (n == 0) {
+        snprintf(err, err_len,
+                 "no certificate in the file: expected PEM, -----BEGIN CERTIFICATE-----");
+    } else {
+        return store;
+    }
+    X509_STORE_free(store);
+    return NULL;
+}
+
+struct kbv_bundle *kbv_bundle_load(const char *path, char *err, size_t err_len)
+{
+    struct kbv_bundle *bundle = NULL;
+    X509_STORE *store;
+    BIO *in;
+
+    ERR_set_mark();
+    in = BIO_new_file(path, "r");
+    if (in == NULL) {
+        snprintf(err, err_len, "the file cannot be read: expected certificates in PEM");
+    } else {
+        store = store_from_pem(in, err, err_len);
+        if (store != NULL && (bundle = malloc(sizeof(*bundle))) == NULL) {
+            snprintf(err, err_len, "out of memory");
+            X509_STORE_free(store);
+        }
+        if (bundle != NULL)
+            bundle->store = store;
+    }
+    BIO_free(in);
+    ERR_pop_to_mark();
+    return bundle;
+}
+
+void kbv_bundle_delete(struct kbv_bundle *bundle)
+{
+    if (bundle == NULL)
+        return;
+    X509_STORE_free(bundle->store);
+    free(bundle);
+}
+
+/* ---- the verifier ---- */
+
+struct kbv_dane *kbv_dane_create(const struct kbv_bundle *bundle)
+{
+    struct kbv_dane *d = calloc(1, sizeof(*d));
+
+    if (d == NULL)
+        return NULL;
+    ERR_set_mark();
+    d->ctx = SSL_CTX_new(TLS_method());
+    d->empty = X509_STORE_new();
+    if (bundle != NULL && X509_STORE_up_ref(bundle->store))
+        d->store = bundle->store;
+    if (d->ctx == NULL || d->empty == NULL || (bundle != NULL && d->store == NULL) ||
+        SSL_CTX_dane_enable(d->ctx) <= 0) {
+        kbv_dane_delete(d);
+        d = NULL;
+    }
+    ERR_pop_to_mark();
+    return d;
+}
+
+void kbv_dane_delete(struct kbv_dane *d)
+{
+    if (d == NULL)
+        return;
+    SSL_CTX_free(d->ctx);
+    X509_STORE_free(d->empty);
+    X509_STORE_free(d->store);
+    free(d);
+}
+
+/* ---- the chain ---- */
+
+/* d2i_X509() takes BER, and octets behind the certificate, and OpenSSL would hash what it writes
+ * itself: only what it writes again as it came counts. NULL: it does not, or no memory. */
+static X509 *parse_strictly(struct kbv_slice der)
+{
+    const uint8_t *p = der.p;
+    uint8_t *again = NULL;
+    X509 *x = d2i_X509(NULL, &p, (long)der.len);
+    int len;
+
+    if (x == NULL)
+        return NULL;
+    len = p == der.p + der.len ? i2d_X509(x, &again) : -1;
+    if (len < 0 || (size_t)len != der.len || memcmp(again, der.p, der.len) != 0) {
+        X509_free(x);
+        x = NULL;
+    }
+    OPENSSL_free(again);
+    return x;
+}
+
+static bool ran_out_of_memory(void)
+{
+    return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+}
+
+static enum kbv_err chain_add(struct kbv_dane_chain *c, struct kbv_slice der)
+{
+    X509 *x;
+
+    if (kbv_der_certificate_spki(der, &c->spki[c->n]) != KBV_OK)
+        return KBV_ERR_FORMAT;
+    x = parse_strictly(der);
+    if (x == NULL)
+        return ran_out_of_memory() ? KBV_ERR_NOMEM : KBV_ERR_FORMAT;
+    if (c->n == 0) {
+        c->end_entity = x;
+    } else if (!sk_X509_push(c->others, x)) {
+        X509_free(x);
+        return KBV_ERR_NOMEM;
+    }
+    c->der[c->n++] = der;
+    return KBV_OK;
+}
+
+enum kbv_err kbv_dane_chain_read(const struct kbv_presented *p, struct kbv_dane_chain **out)
+{
+    struct kbv_dane_chain *c = calloc(1, sizeof(*c));
+    enum kbv_err err = p->n_chain != 0 && p->n_chain <= KBV_CHAIN_MAX ? KBV_OK : KBV_ERR_FORMAT;
+
+    if (c == NULL)
+        return KBV_ERR_NOMEM;
+    ERR_set_mark();
+    c->others = sk_X509_new_reserve(NULL, KBV_CHAIN_MAX);
+    if (c->others == NULL)
+        err = KBV_ERR_NOMEM;
+    for (size_t i = 0; err == KBV_OK && i < p->n_chain; i++)
+        err = chain_add(c, p->chain[i]);
+    ERR_pop_to_mark();
+    if (err == KBV_OK)
+        *out = c;
+    else
+        kbv_dane_chain_delete(c);
+    return err;
+}
+
+void kbv_dane_chain_delete(struct kbv_dane_chain *chain)
+{
+    if (chain == NULL)
+        return;
+    X509_free(chain->end_entity);
+    sk_X509_pop_free(chain->others, X509_free);
+    free(chain);
+}
+
+/* ---- names ---- */
+
+struct names {
+    size_t n;
+    char text[NAMES_MAX][KBV_NAME_MAX]; /* without the final dot, which never matches */
+    bool exact[NAMES_MAX];
+};
+
+/* A reference name as a dNSName has it. False: no certificate can carry it, or it could be taken
+ * for something else: octets beyond letters, digits, "-" and "_", an address, the root. */
+static bool name_text(struct kbv_slice name, char text[KBV_NAME_MAX], bool *underscore)
+{
+    bool digits = true; /* of the last label: 192.0.2.1 is an address to OpenSSL */
+    size_t n = 0;
+
+    *underscore = false;
+    for (size_t i = 0; i < name.len && name.p[i] != 0; i += name.p[i] + 1U) {
+        digits = true;
+        for (size_t j = 1; j <= name.p[i]; j++) {
+            uint8_t c = name.p[i + j];
+
+            if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+                return false;
+            *underscore |= c == '_';
+            digits &= c >= '0' && c <= '9';
+            text[n++] = (char)c;
+        }
+        text[n++] = '.';
+    }
+    if (n == 0 || digits)
+        return false;
+    text[n - 1] = '\0';
+    return true;
+}
+
+/* The reference names that a certificate can match: none at all means no match, never no check. */
+static void names_read(const struct kbv_dane_question *q, struct names *names)
+{
+    struct kbv_slice name;
+    size_t pos = 0;
+    bool underscore;
+
+    names->n = 0;
+    while (names->n < NAMES_MAX && kbv_reference_name_next(q->reference_names, &pos, &name)) {
+        if (!name_text(name, names->text[names->n], &underscore))
+            continue;
+        names->exact[names->n++] = underscore || q->role == KBV_ROLE_CLIENT;
+    }
+}
+
+/* RFC 6125 section 6.4, RFC 9525 section 6.3: dNSNames alone, "*" alone as the leftmost label and
+ * for one label; not for names with "_" labels, and not for clients. */
+static unsigned name_flags(bool exact)
+{
+    return X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+           (exact ? X509_CHECK_FLAG_NO_WILDCARDS : 0);
+}
+
+static bool names_match(const struct names *names, X509 *x)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (X509_check_host(x, names->text[i], strlen(names->text[i]), name_flags(names->exact[i]),
+                            NULL) == 1)
+            return true;
+    return false;
+}
+
+/* ---- dates ---- */
+
+static bool time_read(const ASN1_TIME *t, int64_t *out)
+{
+    struct tm tm;
+
+    if (t == NULL || !ASN1_TIME_to_tm(t, &tm))
+        return false;
+    *out = (int64_t)timegm(&tm);
+    return true;
+}
+
+/* Every certificate of the path, the anchor included, is valid now (RFC 7671 section 5.2; OpenSSL
+ * passes an expired anchor that another one issued). NULL: so it is. */
+static const char *dates_objection(const STACK_OF(X509) * path, int64_t now, int64_t *not_after)
+{
+    *not_after = INT64_MAX;
+    for (int i = 0; i < sk_X509_num(path); i++) {
+        const X509 *x = sk_X509_value(path, i);
+        int64_t begins, ends;
+
+        if (!time_read(X509_get0_notBefore(x), &begins) || !time_read(X509_get0_notAfter(x), &ends))
+            return "a certificate of the path has malformed dates";
+        if (now < begins)
+            return "a certificate of the path is not yet valid";
+        if (now >= ends) /* a verdict would not live for a second */
+            return "a certificate of the path has expired";
+        if (ends < *not_after)
+            *not_after = ends;
+    }
+    return NULL;
+}
+
+/* ---- one record ---- */
+
+static bool same(struct kbv_slice a, struct kbv_slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+/* True if the record names this certificate, or its key. */
+static bool record_names(const struct kbv_association *a, struct kbv_slice der,
+                         struct kbv_slice spki)
+{
+    struct kbv_slice whole = a->selector == SELECTOR_CERT ? der : spki;
+    uint8_t digest[64];
+
+    if (a->mtype == MTYPE_SHA256) {
+        kbv_sha256(&whole, 1, digest);
+        whole = (struct kbv_slice){digest, 32};
+    } else if (a->mtype == MTYPE_SHA512) {
+        kbv_sha512(whole, digest);
+        whole = (struct kbv_slice){digest, 64};
+    }
+    return same(whole, a->data);
+}
+
+/* Why usage 2 cannot match, as far as that is seen without looking for a path; NULL: it may. The
+ * anchor is another certificate than the end entity, and a bare key is not the end entity's own
+ * (RFC 7671 section 5.2). A digest matches nothing that is not there. */
+static const char *anchor_objection(const struct kbv_dane_chain *chain,
+                                    const struct kbv_association *a)
+{
+    if (a->mtype == MTYPE_FULL)
+        return record_names(a, chain->der[0], chain->spki[0])
+                   ? "the anchor in the record is the end entity itself"
+                   : NULL;
+    for (size_t i = 1; i < chain->n; i++)
+        if (!same(chain->der[i], chain->der[0]) && record_names(a, chain->der[i], chain->spki[i]))
+            return NULL;
+    return "the anchor that the record names is not in the chain";
+}
+
+/* What keeps a record from matching before OpenSSL is asked. */
+static const char *early_objection(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
+                                   const struct kbv_association *a, const struct names *names)
+{
+    if (a->usage > USAGE_DANE_TA || a->selector > SELECTOR_SPKI || a->mtype > MTYPE_SHA512)
+        return "the record is none that a path is needed for";
+    if (names->n == 0)
+        return "no reference name that a certificate can carry";
+    if (a->usage == USAGE_DANE_TA)
+        return anchor_objection(chain, a);
+    if (d->store == NULL)
+        return "no CA certificates are configured";
+    if (a->usage == USAGE_PKIX_EE && !record_names(a, chain->der[0], chain->spki[0]))
+        return "the record names another certificate or key";
+    return NULL;
+}
+
+/* Sets up ssl for one record. */
+static enum kbv_dane_finding add_record(SSL *ssl, const struct kbv_association *a,
+                                        const struct names *names, const char **reason)
+{
+    bool exact = true;
+    int added;
+
+    *reason = "OpenSSL could not take the names";
+    /* The first is the base domain: without one OpenSSL would check no name at all. */
+    if (SSL_dane_enable(ssl, names->text[0]) <= 0)
+        return KBV_DANE_FAILURE;
+    for (size_t i = 0; i < names->n; i++) {
+        if (i > 0 && SSL_add1_host(ssl, names->text[i]) <= 0)
+            return KBV_DANE_FAILURE;
+        exact &= names->exact[i];
+    }
+    SSL_set_hostflags(ssl, name_flags(exact)); /* names_match() has the last word */
+    added = SSL_dane_tlsa_add(ssl, a->usage, a->selector, a->mtype, a->data.p, a->data.len);
+    if (added < 0) {
+        *reason = "OpenSSL could not take the record";
+        return KBV_DANE_FAILURE;
+    }
+    if (added == 0) { /* RFC 6698 section 4.1; without any record OpenSSL would do plain PKIX */
+        *reason = "OpenSSL cannot use the record";
+        return KBV_DANE_NO;
+    }
+    return KBV_DANE_YES;
+}
+
+static bool is_weakness(int error)
+{
+    return error == X509_V_ERR_EE_KEY_TOO_SMALL || error == X509_V_ERR_CA_KEY_TOO_SMALL ||
+           error == X509_V_ERR_CA_MD_TOO_WEAK;
+}
+
+static bool is_failure(int error)
+{
+    return error == X509_V_ERR_OUT_OF_MEM || error == X509_V_ERR_UNSPECIFIED ||
+           error == X509_V_ERR_STORE_LOOKUP || error == X509_V_ERR_INVALID_CALL;
+}
+
+/* What OpenSSL accepted, looked at once more. NULL: it may stand. */
+static const char *late_objection(const struct kbv_dane_chain *chain,
+                                  const struct kbv_association *a, const struct names *names,
+                                  int64_t now, SSL *ssl, const STACK_OF(X509) * path,
+                                  struct kbv_dane_result *r)
+{
+    EVP_PKEY *bare_key = NULL;
+    X509 *matched = NULL;
+    int depth = SSL_get0_dane_authority(ssl, &matched, &bare_key);
+    int top = sk_X509_num(path) - 1;
+
+    if (depth < 0 || top < 0 || (matched == NULL && bare_key == NULL))
+        return "OpenSSL named no record";
+    if (X509_cmp(sk_X509_value(path, 0), chain->end_entity) != 0)
+        return "the path does not begin at the end entity";
+    if (bare_key != NULL)
+        depth = top + 1; /* the record's key signed the path's last certificate */
+    if (a->usage == USAGE_PKIX_EE ? depth != 0 : depth < 1)
+        return "the record matched at the wrong depth";
+    if (a->usage == USAGE_DANE_TA && bare_key == NULL && depth != top)
+        return "the path does not end at the anchor";
+    if (a->usage != USAGE_PKIX_EE && matched != NULL && X509_cmp(matched, chain->end_entity) == 0)
+        return "the anchor is the end entity itself";
+    if (!names_match(names, chain->end_entity))
+        return "no name of the certificate is a reference name";
+    r->depth = depth;
+    return dates_objection(path, now, &r->not_after);
+}
+
+/* Runs OpenSSL on one record at a security level. *error: its, with NO. */
+static enum kbv_dane_finding search(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
+                                    const struct kbv_association *a,
+                                    const struct kbv_dane_question *q, const struct names *names,
+                                    unsigned level, int *error, struct kbv_dane_result *r)
+{
+    X509_STORE *store = a->usage == USAGE_DANE_TA ? d->empty : d->store;
+    const char *purpose = q->role == KBV_ROLE_SERVER ? "ssl_server" : "ssl_client";
+    enum kbv_dane_finding finding = KBV_DANE_FAILURE;
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    SSL *ssl = SSL_new(d->ctx);
+    X509_VERIFY_PARAM *param;
+    int verified;
+
+    *error = X509_V_OK;
+    r->reason = "out of memory";
+    if (ssl == NULL || ctx == NULL)
+        goto out;
+    finding = add_record(ssl, a, names, &r->reason);
+    if (finding != KBV_DANE_YES)
+        goto out;
+    finding = KBV_DANE_FAILURE;
+    r->reason = "OpenSSL could not begin";
+    if (!X509_STORE_CTX_init(ctx, store, chain->end_entity, chain->others) ||
+        !X509_STORE_CTX_set_default(ctx, purpose))
+        goto out;
+    param = X509_STORE_CTX_get0_param(ctx);
+    if (!X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl)))
+        goto out;
+    X509_VERIFY_PARAM_set_time(param, (time_t)q->now);
+    X509_VERIFY_PARAM_set_depth(param, PATH_DEPTH_MAX);
+    X509_VERIFY_PARAM_set_auth_level(param, (int)level); /* off line it is not set at all */
+    X509_STORE_CTX_set0_dane(ctx, SSL_get0_dane(ssl));
+    verified = X509_verify_cert(ctx);
+    *error = X509_STORE_CTX_get_error(ctx);
+    r->reason = X509_verify_cert_error_string(*error);
+    if (verified < 0 || is_failure(*error))
+        goto out;
+    finding = KBV_DANE_NO;
+    if (verified == 0 || *error != X509_V_OK)
+        goto out;
+    SSL_set_verify_result(ssl, X509_V_OK);
+    r->reason = late_objection(chain, a, names, q->now, ssl, X509_STORE_CTX_get0_chain(ctx), r);
+    if (r->reason == NULL)
+        finding = KBV_DANE_YES;
+out:
+    X509_STORE_CTX_free(ctx);
+    SSL_free(ssl);
+    return finding;
+}
+
+/* At the level asked, and if that alone was in the way, at none. */
+static enum kbv_dane_finding search_at_levels(const struct kbv_dane *d,
+                                              const struct kbv_dane_chain *chain,
+                                              const struct kbv_association *a,
+                                              const struct kbv_dane_question *q,
+                                              const struct names *names, struct kbv_dane_result *r)
+{
+    static const char weak[] = "a key or signature of the path is below kbv-security-level";
+    enum kbv_dane_finding finding;
+    int error;
+
+    finding = search(d, chain, a, q, names, q->level, &error, r);
+    if (finding == KBV_DANE_NO && is_weakness(error)) {
+        finding = search(d, chain, a, q, names, 0, &error, r);
+        if (finding == KBV_DANE_YES) {
+            r->reason = weak;
+            return KBV_DANE_WEAK;
+        }
+    }
+    /* OpenSSL looks at the keys of certificates; this one stands bare in the DNS. */
+    if (finding == KBV_DANE_YES && a->usage == USAGE_DANE_TA && a->selector == SELECTOR_SPKI &&
+        a->mtype == MTYPE_FULL && kbv_der_spki_level(a->data) < q->level) {
+        r->reason = weak;
+        return KBV_DANE_WEAK;
+    }
+    return finding;
+}
+
+enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
+                                      const struct kbv_association *a,
+                                      const struct kbv_dane_question *q, struct kbv_dane_result *r)
+{
+    enum kbv_dane_finding finding;
+    struct names names;
+
+    *r = (struct kbv_dane_result){.depth = -1};
+    names_read(q, &names);
+    r->reason = early_objection(d, chain, a, &names);
+    if (r->reason != NULL)
+        return KBV_DANE_NO;
+    r->searched = true;
+    ERR_set_mark();
+    finding = search_at_levels(d, chain, a, q, &names, r);
+    ERR_pop_to_mark();
+    if (finding != KBV_DANE_YES && finding != KBV_DANE_WEAK)
+        r->depth = -1;
+    return finding;
+}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A DNS client for options that are too long for dig: one question over UDP or TCP, one reply."""
+
+import random
+import socket
+import struct
+
+TYPES = {"TLSA": 52, "TYPE65300": 65300, "TXT": 16}
+OPTION = 65100
+
+
+def _name(text):
+    return b"".join(bytes([len(label)]) + label.encode() for label in text.rstrip(".").split(".")) + b"\0"
+
+
+def _question(name, rrtype, option):
+    opt = struct.pack(">HH", OPTION, len(option)) + option
+    number = random.randrange(65536)
+    return number, struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 1) + _name(name) + \
+        struct.pack(">HH", TYPES[rrtype], 1) + b"\0" + \
+        struct.pack(">HHIH", 41, 4096, 0, len(opt)) + opt
+
+
+def _skip_name(message, at):
+    while message[at]:
+        if message[at] >= 0xC0:
+            return at + 2
+        at += message[at] + 1
+    return at + 1
+
+
+def _option(message):
+    """The octets of the one option 65100 of a reply."""
+    counts = struct.unpack(">HHHH", message[4:12])
+    at = 12
+    for _ in range(counts[0]):
+        at = _skip_name(message, at) + 4
+    found = []
+    for _ in range(sum(counts[1:])):
+        at = _skip_name(message, at)
+        rrtype, _, _, length = struct.unpack(">HHIH", message[at:at + 10])
+        at += 10
+        rdata, at = message[at:at + length], at + length
+        while rrtype == 41 and rdata:
+            code, length = struct.unpack(">HH", rdata[:4])
+            if code == OPTION:
+                found.append(rdata[4:4 + length])
+            rdata = rdata[4 + length:]
+    assert len(found) == 1, f"{len(found)} options {OPTION} in the reply"
+    return found[0]
+
+
+def _exactly(connection, n):
+    octets = b""
+    while len(octets) < n:
+        part = connection.recv(n - len(octets))
+        assert part, "the connection ended"
+        octets += part
+    return octets
+
+
+def ask(name, rrtype, option, server="127.0.0.1", tcp=True, timeout_s=10):
+    """The octets of the option in the reply."""
+    number, message = _question(name, rrtype, option)
+    kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    with socket.socket(family, kind) as connection:
+        connection.settimeout(timeout_s)
+        connection.connect((server, 53))
+        if tcp:
+            connection.sendall(struct.pack(">H", len(message)) + message)
+            reply = _exactly(connection, struct.unpack(">H", _exactly(connection, 2))[0])
+        else:
+            connection.send(message)
+            reply = connection.recv(65535)
+    assert struct.unpack(">H", reply[:2])[0] == number, "the reply is not to the question"
+    return _option(reply)
