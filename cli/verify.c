@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "lib/request.h"
+#include <kbv/request.h>
 #include "lib/text.h"
 #include "module/core/judge.h"
 #include "module/core/tlsa.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "lib/request.h"
+#include <kbv/request.h>
 
 #include "lib/buf.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/buf.h"
-#include "lib/request.h"
+#include <kbv/request.h>
 #include "lib/text.h"
 #include "module/core/match.h"
 #include "module/core/tlsa.h"

@@ -43,16 +43,16 @@ struct kbv_evidence {
     size_t n_reference_names;
     const struct kbv_rrset *tlsa; /* with TLSA */
     int64_t life_end; /* with TLSA and DENIAL: earliest end of what was used, [s] since the epoch */
-    int64_t signed_until; /* likewise: earliest end of a signature */
+    int64_t signed_until;            /* likewise: earliest end of a signature */
     char reason[KBV_REASON_MAX + 1]; /* UTF-8, for a log line; may be empty */
 };
 
 /* What the operator allows. Times in seconds. */
 struct kbv_policy {
     uint32_t max_ttl, max_negative_ttl;
-    uint32_t bogus_ttl;  /* Unbound's val-bogus-ttl */
-    bool require_secure; /* the name asked is below a kbv-require-secure suffix */
-    bool pkix;           /* a CA store is configured */
+    uint32_t bogus_ttl;          /* Unbound's val-bogus-ttl */
+    bool require_secure;         /* the name asked is below a kbv-require-secure suffix */
+    bool pkix;                   /* a CA store is configured */
     unsigned security_level;     /* OpenSSL's, 0 to 5 */
     const struct kbv_dane *dane; /* for usages 0 to 2; NULL: chains cannot be judged */
 };
@@ -65,16 +65,16 @@ void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, in
                     uint8_t *associations, size_t cap,
                     uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX], struct kbv_verdict *v);
 
-/* The verdict for what was presented, derived from the unkeyed verdict base of the same name, issued
- * at now: BOUND, NOT_BOUND, UNDECIDED or DOWNGRADE from PUBLISHED; else base's status, repeated.
- * T = min(base T, now + cap, the earliest notAfter of the path that usages 0 to 2 accepted). A base
- * past its T is STALE, unless it is one of 32-35, which do not age. BAD_INPUT has neither the keyed
- * flag nor a subject; it is also what comes of a subject that is no key (kind NONE, the digest of
- * nothing) and of a certificate that only OpenSSL found malformed. LIMIT: more paths would have to
- * be looked for than one question may ask. A base that is keyed, or PUBLISHED without associations,
- * is the caller's mistake: TEMPFAIL. *v shares base's octets and may be base. Never fails; allocates
- * only where usages 0 to 2 meet certificates, and what it keeps of them is in *presented, whose
- * depth it sets. */
+/* The verdict for what was presented, derived from the unkeyed verdict base of the same name,
+ * issued at now: BOUND, NOT_BOUND, UNDECIDED or DOWNGRADE from PUBLISHED; else base's status,
+ * repeated. T = min(base T, now + cap, the earliest notAfter of the path that usages 0 to 2
+ * accepted). A base past its T is STALE, unless it is one of 32-35, which do not age. BAD_INPUT has
+ * neither the keyed flag nor a subject; it is also what comes of a subject that is no key (kind
+ * NONE, the digest of nothing) and of a certificate that only OpenSSL found malformed. LIMIT: more
+ * paths would have to be looked for than one question may ask. A base that is keyed, or PUBLISHED
+ * without associations, is the caller's mistake: TEMPFAIL. *v shares base's octets and may be base.
+ * Never fails; allocates only where usages 0 to 2 meet certificates, and what it keeps of them is
+ * in *presented, whose depth it sets. */
 void kbv_judge_keyed(const struct kbv_verdict *base, struct kbv_presented *presented,
                      const struct kbv_policy *p, int64_t now, struct kbv_verdict *v);
 

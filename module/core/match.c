@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "lib/buf.h"
-#include "lib/request.h"
 #include "module/core/sha256.h"
+#include <kbv/request.h>
 
 /* RFC 6698 sections 7.2 to 7.4. */
 enum { USAGE_PKIX_EE = 1, USAGE_DANE_EE = 3 };

@@ -6,9 +6,7 @@
 #ifndef KBV_CORE_PRESENTED_H
 #define KBV_CORE_PRESENTED_H
 
-#include <kbv/verdict.h>
-
-#include "lib/request.h"
+#include <kbv/request.h>
 
 #define KBV_CHAIN_MAX 8 /* certificates; kbv_request_decode() takes no more */
 

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "lib/request.h"
 #include "module/core/rrset.h"
+#include <kbv/request.h>
 
 enum { KBV_LABEL_OCTETS = 5 };
 

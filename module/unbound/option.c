@@ -23,7 +23,8 @@
 #include "util/netevent.h"
 #include "util/regional.h"
 
-#include "../../lib/request.h"
+#include <kbv/request.h>
+
 #include "kbv_unbound.h"
 #include "kbvmod.h"
 

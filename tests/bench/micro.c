@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "lib/buf.h"
-#include "lib/request.h"
+#include <kbv/request.h>
 #include "module/core/judge.h"
 #include "module/core/lookup.h"
 #include "module/core/question.h"

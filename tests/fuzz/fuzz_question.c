@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "lib/request.h"
 #include "module/core/rrset.h"
 #include "tests/fuzz/require.h"
+#include <kbv/request.h>
 
 static struct kbv_options *make_options(void)
 {

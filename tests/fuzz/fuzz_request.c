@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Requests in the EDNS option: what decodes encodes to the same octets. */
-#include "lib/request.h"
+#include <kbv/request.h>
 
 #include <string.h>
 

@@ -452,8 +452,9 @@ static const struct {
     {"leaf-ca", "js.example.", {NULL}, NOT_BOUND},           /* serverAuth, for a client */
     {"any-purpose", "js.example.", {NULL}, BOUND},
     {"any-purpose", NULL, {NULL}, BOUND},
-    /* A port in any other shape is no server's. */
-    {"leaf-ca", "_0443._tcp.js.example.", {"js.example."}, NOT_BOUND},
+    /* Digits make a server's owner, nothing else does. */
+    {"leaf-ca", "_0443._tcp.js.example.", {"js.example."}, BOUND},
+    {"leaf-ca", "_4x3._tcp.js.example.", {"js.example."}, NOT_BOUND},
     {"leaf-ca", "_443._sip.js.example.", {"js.example."}, NOT_BOUND},
     {"leaf-ca", "_443._udp.js.example.", {NULL}, BOUND},
 };

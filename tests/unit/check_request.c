@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The request form of the EDNS option. */
-#include "lib/request.h"
+#include <kbv/request.h>
 
 #include <openssl/sha.h>
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The request form of the EDNS option: what a client presents and wants. */
-#ifndef KBV_LIB_REQUEST_H
-#define KBV_LIB_REQUEST_H
+#ifndef KBV_REQUEST_H
+#define KBV_REQUEST_H
 
 #include <kbv/verdict.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum kbv_material {
     KBV_MATERIAL_NONE = 0,
@@ -36,4 +40,7 @@ enum kbv_err kbv_request_encode(const struct kbv_request *r, uint8_t *out, size_
 /* True for SHA-256 of the empty string: no key has that digest. */
 bool kbv_digest_of_nothing(const uint8_t digest[KBV_DIGEST_LEN]);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
