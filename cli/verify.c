@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* kbv verify: the judgement of the resolver, without the DNS: the records are taken for secure. */
-#include <errno.h>
 #include <getopt.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/cli.h"
-#include <kbv/request.h>
+#include "cli/material.h"
 #include "lib/text.h"
 #include "module/core/judge.h"
 #include "module/core/tlsa.h"
 
 enum {
-    FILE_MAX = 1 << 20,   /* octets of a file: a chain in PEM with its texts is far smaller */
-    MATERIAL_MAX = 65536, /* beyond what any request holds, which the request refuses */
     RECORDS_MAX = KBV_TLSA_MAX + 1, /* one too many is a verdict: LIMIT */
     TTL_S = 3600,
 };
@@ -38,44 +32,6 @@ struct verify {
 };
 
 /* ---- reading arguments and files ---- */
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Hex digits, blanks between them allowed; false if there is anything else or no memory. */
-static bool read_hex(const char *text, size_t reserved, struct kbv_slice *out)
-{
-    uint8_t *octets = malloc(reserved + strlen(text) / 2 + 1);
-    size_t n = reserved;
-    int high = -1;
-
-    for (; octets != NULL && *text != '\0'; text++) {
-        int value = hex_value(*text);
-
-        if (*text == ' ')
-            continue;
-        if (value < 0)
-            break;
-        if (high < 0) {
-            high = value;
-        } else {
-            octets[n++] = (uint8_t)(high << 4 | value);
-            high = -1;
-        }
-    }
-    if (octets == NULL || *text != '\0' || high >= 0) {
-        free(octets);
-        return false;
-    }
-    *out = (struct kbv_slice){octets, n};
-    return true;
-}
 
 /* "3 1 1 HEX": what is malformed as DNS is a mistake of the command line; what is merely of no use
  * is judged. */
@@ -103,97 +59,6 @@ static bool read_record(struct verify *q, const char *text)
         return false;
     memcpy((uint8_t *)record->p, fixed, sizeof(fixed));
     q->n_records++;
-    return true;
-}
-
-/* A file's octets, which the caller frees; NULL, and errno says why. */
-static uint8_t *read_file(const char *path, size_t *len)
-{
-    FILE *f = fopen(path, "rb");
-    uint8_t *octets;
-
-    if (f == NULL)
-        return NULL;
-    octets = malloc(FILE_MAX);
-    *len = octets != NULL ? fread(octets, 1, FILE_MAX, f) : 0;
-    if (octets != NULL && (ferror(f) || *len == FILE_MAX)) {
-        errno = ferror(f) ? errno : EFBIG;
-        free(octets);
-        octets = NULL;
-    }
-    fclose(f);
-    return octets;
-}
-
-static bool has_label(const char *label, const char *const *wanted)
-{
-    for (; *wanted != NULL; wanted++)
-        if (strcmp(label, *wanted) == 0)
-            return true;
-    return false;
-}
-
-/* The blocks with these labels of a PEM file, one after the other, with their lengths before them
- * if chain. 0: there is none, or too much. */
-static size_t read_pem(const uint8_t *text, size_t len, const char *const *labels, bool chain,
-                       uint8_t *out)
-{
-    BIO *in = BIO_new_mem_buf(text, (int)len);
-    char *label = NULL, *header = NULL;
-    uint8_t *data = NULL;
-    size_t n = 0;
-    long data_len;
-
-    while (in != NULL && PEM_read_bio(in, &label, &header, &data, &data_len) > 0) {
-        if (has_label(label, labels)) {
-            if (data_len > UINT16_MAX || n + 2 + (size_t)data_len > MATERIAL_MAX)
-                n = MATERIAL_MAX + 1;
-            if (n <= MATERIAL_MAX) {
-                if (chain) {
-                    out[n++] = (uint8_t)(data_len >> 8);
-                    out[n++] = (uint8_t)data_len;
-                }
-                memcpy(out + n, data, (size_t)data_len);
-                n += (size_t)data_len;
-            }
-        }
-        OPENSSL_free(label);
-        OPENSSL_free(header);
-        OPENSSL_free(data);
-        if (!chain && n != 0)
-            break;
-    }
-    BIO_free(in);
-    ERR_clear_error();
-    return n <= MATERIAL_MAX ? n : 0;
-}
-
-/* PEM, or what is no PEM for DER. What it holds need not be good: the request decides. */
-static bool read_material(struct verify *q, enum kbv_material kind, const char *path)
-{
-    static const char *const certificates[] = {"CERTIFICATE", "X509 CERTIFICATE", NULL};
-    static const char *const keys[] = {"PUBLIC KEY", NULL};
-    const bool chain = kind == KBV_MATERIAL_CHAIN;
-    size_t len, n;
-    uint8_t *text = read_file(path, &len), *out = malloc(MATERIAL_MAX + 2);
-
-    if (text == NULL || out == NULL) {
-        complain(q->self, "%s: %s", path, strerror(errno));
-        free(text);
-        free(out);
-        return false;
-    }
-    n = read_pem(text, len, kind == KBV_MATERIAL_SPKI ? keys : certificates, chain, out);
-    if (n == 0 && len != 0 && text[0] == 0x30 && len <= UINT16_MAX) { /* a SEQUENCE: DER */
-        if (chain) {
-            out[n++] = (uint8_t)(len >> 8);
-            out[n++] = (uint8_t)len;
-        }
-        memcpy(out + n, text, len);
-        n += len;
-    }
-    free(text);
-    q->request = (struct kbv_request){.kind = kind, .material = {out, n}};
     return true;
 }
 
@@ -233,7 +98,7 @@ static void judge_base(const struct verify *q, const struct kbv_policy *policy,
  */
 static bool read_presented(const struct verify *q, struct kbv_presented *presented)
 {
-    static uint8_t octets[MATERIAL_MAX + 64];
+    static uint8_t octets[MATERIAL_FILE_MAX + 64];
     size_t len;
 
     return kbv_request_encode(&q->request, octets, sizeof(octets), &len) == KBV_OK &&
@@ -375,11 +240,11 @@ static int read_key_option(struct verify *q, int option, const char *arg)
         q->request.kind = KBV_MATERIAL_SPKI_SHA256;
         return 0;
     }
-    return read_material(q,
+    return read_material(q->self,
                          option == 'c'   ? KBV_MATERIAL_CHAIN
                          : option == 'e' ? KBV_MATERIAL_CERT
                                          : KBV_MATERIAL_SPKI,
-                         arg)
+                         arg, &q->request)
                ? 0
                : EXIT_USAGE;
 }

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Keys and certificates out of files and arguments, as requests hold them. */
+#ifndef KBV_CLI_MATERIAL_H
+#define KBV_CLI_MATERIAL_H
+
+#include <kbv/request.h>
+
+#include "cli/cli.h"
+
+/* Octets that read_material() yields at most: beyond what any request holds, which refuses it. */
+enum { MATERIAL_FILE_MAX = 65536 };
+
+/* Hex digits, blanks between them allowed, behind reserved octets that the caller fills. Owned by
+ * the caller (malloc). False if there is anything else or no memory. */
+bool read_hex(const char *text, size_t reserved, struct kbv_slice *out);
+
+/* A file's octets, which the caller frees; NULL, and errno says why. */
+uint8_t *read_file(const char *path, size_t *len);
+
+/* Reads a file in PEM, or in DER if it is none: SPKI, CERT (the first one) or CHAIN. *out gets kind
+ * and material (malloc). What the file holds need not be good, or be there at all: requests and
+ * kbv_presented_read() decide. False, and it was complained of: the file cannot be read. */
+bool read_material(const struct command *c, enum kbv_material kind, const char *path,
+                   struct kbv_request *out);
+
+#endif
