@@ -48,6 +48,8 @@ const char *kbv_err_text(enum kbv_err err)
         return "out of memory";
     case KBV_ERR_UNSUPPORTED:
         return "not supported";
+    case KBV_ERR_SYSTEM:
+        return "refused by the system";
     }
     return "unknown error";
 }

@@ -25,6 +25,7 @@ enum kbv_err {
     KBV_ERR_LIMIT,       /* a cap of ours was reached */
     KBV_ERR_NOMEM,       /* no memory */
     KBV_ERR_UNSUPPORTED, /* well-formed, but not served */
+    KBV_ERR_SYSTEM,      /* the operating system refused: see errno */
 };
 
 /* "malformed input" and so on, never NULL. */

@@ -187,6 +187,93 @@ int kbv_verdict_order(const struct kbv_verdict *a, const struct kbv_verdict *b);
  * if cap is too small; KBV_ERR_FORMAT if v has no status or no owner. */
 enum kbv_err kbv_verdict_txt(const struct kbv_verdict *v, uint8_t *rdata, size_t cap, size_t *len);
 
+/* Accepting: docs/verdict-format.md section 10. */
+
+#define KBV_ISSUED_SKEW_S 300 /* [s] that a resolver's clock may be ahead of ours */
+#define KBV_SHA512_LEN    64
+
+/* The key that a peer proved to hold in its handshake, and nothing that it merely sent. Digests are
+ * there where has_… says so, slices where p is not NULL. What is not there matches nothing.
+ * kbv_peer_from_certificate() and kbv_peer_from_spki() (client.h) fill in what follows. */
+struct kbv_peer {
+    struct kbv_slice spki; /* SubjectPublicKeyInfo, DER */
+    struct kbv_slice cert; /* the end entity's certificate, DER; absent for a raw public key */
+    bool has_spki_sha256, has_spki_sha512, has_cert_sha256, has_cert_sha512;
+    uint8_t spki_sha256[KBV_DIGEST_LEN];
+    uint8_t spki_sha512[KBV_SHA512_LEN];
+    uint8_t cert_sha256[KBV_DIGEST_LEN];
+    uint8_t cert_sha512[KBV_SHA512_LEN];
+};
+
+/* Why a verdict is the resolver's own word. */
+enum kbv_trust {
+    KBV_TRUST_NONE = 0,  /* anybody may have written it */
+    KBV_TRUST_CHANNEL,   /* TLS with a pinned key, or a loopback address named by the operator */
+    KBV_TRUST_SIGNATURE, /* its signature verified under a pinned key (sign.h) */
+};
+
+/* What the verdict must be the answer to. Zeroed, it accepts nothing. */
+struct kbv_expectation {
+    struct kbv_slice name;    /* asked; wire format, lower case, without _kbv labels */
+    struct kbv_id identifier; /* kind KBV_ID_NONE: a literal question */
+    struct kbv_slice host;    /* of the very connection; wire, lower case. Identifiers only. */
+    uint16_t port;            /* likewise */
+    struct kbv_slice nonce;   /* p NULL: none was sent */
+    const struct kbv_peer *peer;
+    enum kbv_trust trust;    /* in this verdict */
+    bool signature_required; /* a key is pinned: trust in the channel does not suffice */
+    int64_t now;             /* [s] since the epoch */
+};
+
+/* One table of what can come of it: X(enumerator, one sentence). Only one accepts. */
+#define KBV_ACCEPTANCE_TABLE(X)                                                                    \
+    X(KBV_ACCEPT_NOT_JUDGED, "it was not judged yet")                                              \
+    X(KBV_ACCEPTED, "the key is bound to the name")                                                \
+    X(KBV_BELIEVED, "the resolver says so, now, about the name asked; no key was judged")          \
+    X(KBV_REFUSED_NO_VERDICT, "there is no verdict")                                               \
+    X(KBV_REFUSED_FORM, "the verdict has a form or a critical bit that is not understood")         \
+    X(KBV_REFUSED_NAME, "the verdict is about another owner name")                                 \
+    X(KBV_REFUSED_IDENTIFIER, "the verdict is about another identifier, or about none")            \
+    X(KBV_REFUSED_ENDPOINT, "the verdict is about another host or port than the connection's")     \
+    X(KBV_REFUSED_AMBIGUOUS, "there are several verdicts about one owner name")                    \
+    X(KBV_REFUSED_FUTURE, "the verdict was issued in the future")                                  \
+    X(KBV_REFUSED_EXPIRED, "the verdict has expired")                                              \
+    X(KBV_REFUSED_NONCE, "the verdict does not repeat the nonce")                                  \
+    X(KBV_REFUSED_UNSIGNED, "no signature verifies under a pinned key")                            \
+    X(KBV_REFUSED_UNTRUSTED, "the verdict came over a channel that others can write to")           \
+    X(KBV_REFUSED_STATUS, "the status is neither BOUND nor PUBLISHED")                             \
+    X(KBV_REFUSED_NO_KEY, "the peer proved no key")                                                \
+    X(KBV_REFUSED_SUBJECT, "the verdict is about another key than the peer's")                     \
+    X(KBV_REFUSED_NO_PIN, "no key or certificate is published by itself (usage 3)")                \
+    X(KBV_REFUSED_PIN, "the peer's key is not among those published")
+
+enum kbv_acceptance {
+#define KBV_ACCEPTANCE_ENUM(name, text) name,
+    KBV_ACCEPTANCE_TABLE(KBV_ACCEPTANCE_ENUM)
+#undef KBV_ACCEPTANCE_ENUM
+};
+
+/* The sentence of the table, without a full stop; never NULL. */
+const char *kbv_acceptance_text(enum kbv_acceptance acceptance);
+
+/* May the peer's key be taken for good? KBV_ACCEPTED if every clause holds, else the first in the
+ * table's order that does not. v must come from kbv_verdict_decode(). Clauses are those of
+ * docs/verdict-format.md section 10: question, time, nonce, trust, and then BOUND for this very
+ * key, or PUBLISHED with an association of usage 3 that this key or certificate matches, digest
+ * agility applied (RFC 7671 section 9). A NULL pointer is a refusal. Strength of the key is not
+ * looked at. */
+enum kbv_acceptance kbv_verdict_accept(const struct kbv_verdict *v,
+                                       const struct kbv_expectation *e);
+
+/* The same without a key: question, time, nonce and trust alone, whatever the status. KBV_BELIEVED
+ * or a refusal; never KBV_ACCEPTED. peer is not looked at; host and port only if host is there. */
+enum kbv_acceptance kbv_verdict_believe(const struct kbv_verdict *v,
+                                        const struct kbv_expectation *e);
+
+/* Serial arithmetic on the seconds of a verdict (RFC 1982, as RFC 4034 section 3.1.5): is a before
+ * b? False if they are the same or exactly 2^31 s apart. */
+bool kbv_time_before(uint32_t a, uint32_t b);
+
 #ifdef __cplusplus
 }
 #endif
