@@ -24,7 +24,8 @@ struct command {
     int (*run)(const struct command *self, int argc, char **argv);
 };
 
-extern const struct command command_name, command_decode, command_verify;
+extern const struct command command_name, command_decode, command_verify, command_tlsa,
+    command_keygen;
 
 /* Prints the usage line and, as diagnostics, what is wrong; EXIT_USAGE. */
 int usage_error(const struct command *c, const char *format, ...)

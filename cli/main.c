@@ -9,7 +9,8 @@
 
 #include "cli/cli.h"
 
-static const struct command *const commands[] = {&command_name, &command_decode, &command_verify};
+static const struct command *const commands[] = {&command_name, &command_decode, &command_verify,
+                                                 &command_tlsa, &command_keygen};
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
