@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One set of cases, put to every DANE verifier at hand."""
