@@ -19,15 +19,20 @@ MAX_TTL, MAX_NEGATIVE_TTL = 3600, 300
 # From 16 on the lifetime is this and nothing else.
 FIXED_LIFE = {"INSECURE": 60, "INDETERMINATE": 60, "DOWNGRADE": 60, "BOGUS": 60, "STALE": 5,
               "TEMPFAIL": 5, "LIMIT": 5, "REFUSED": 0, "BAD_INPUT": 0}
-MATERIALS = {None: 0, "spki-sha256": 1, "cert-sha256": 2}
+MATERIALS = {None: 0, "spki-sha256": 1, "cert-sha256": 2, "chain": 5}
 ALGORITHMS = {"RSASHA256": 8, "ECDSAP256SHA256": 13, "ED25519": 15}
 DIGEST_OF_NOTHING = hashlib.sha256(b"").digest()
 
 
-def request(material=None, digest=b"", nonce=b""):
+def request(material=None, octets=b"", nonce=b""):
     """The octets of the EDNS option in a question."""
     return struct.pack(">BBBB", 0x11, 0, MATERIALS[material], len(nonce)) + nonce + \
-        struct.pack(">H", len(digest)) + digest
+        struct.pack(">H", len(octets)) + octets
+
+
+def chain_material(certificates):
+    """The material of a chain, of certificates in DER."""
+    return b"".join(struct.pack(">H", len(der)) + der for der in certificates)
 
 
 def digest_name(material, digest, name):
