@@ -327,7 +327,7 @@ struct kbv_lookup *kbv_lookup_create(const struct kbv_mem *mem, const struct kbv
     return l;
 }
 
-bool kbv_lookup_next(struct kbv_lookup *l, struct kbv_ask *out)
+bool kbv_lookup_next(struct kbv_lookup *l, struct kbv_subquery *out)
 {
     const struct kbv_sub *a;
 

@@ -35,7 +35,7 @@ struct kbv_mem {
 };
 
 /* One sub-query: class IN, RD set, CD clear. */
-struct kbv_ask {
+struct kbv_subquery {
     unsigned id;
     uint8_t name[KBV_NAME_MAX]; /* lower case */
     size_t name_len;
@@ -48,7 +48,7 @@ struct kbv_lookup;
 struct kbv_lookup *kbv_lookup_create(const struct kbv_mem *mem, const struct kbv_question *q);
 
 /* Takes the next sub-query to start; false if none is waiting to be started now. */
-bool kbv_lookup_next(struct kbv_lookup *l, struct kbv_ask *ask);
+bool kbv_lookup_next(struct kbv_lookup *l, struct kbv_subquery *ask);
 
 /* Brings the answer to ask id at time now [s]. An id that was not taken or was answered already
  * fails the whole lookup closed (TEMPFAIL). */

@@ -137,7 +137,7 @@ static void read_under_kbv(const struct kbv_options *o, const uint8_t *qname, si
         read_name(o, q);
 }
 
-static enum kbv_ask_form form_under_kbv(const struct kbv_options *o, uint16_t qtype)
+static enum kbv_question_form form_under_kbv(const struct kbv_options *o, uint16_t qtype)
 {
     if (qtype == o->rrtype)
         return KBV_FORM_RR;

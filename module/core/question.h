@@ -6,7 +6,7 @@
 #include "options.h"
 #include <kbv/verdict.h>
 
-enum kbv_ask_form {
+enum kbv_question_form {
     KBV_FORM_NOT_OURS = 0, /* the resolver's own affair */
     KBV_FORM_RR,           /* verdicts as RRs of the configured type */
     KBV_FORM_TXT,          /* verdicts as TXT */
@@ -14,7 +14,7 @@ enum kbv_ask_form {
 };
 
 struct kbv_question {
-    enum kbv_ask_form form;
+    enum kbv_question_form form;
     bool under_kbv;             /* a _kbv label was in the name */
     enum kbv_status refusal;    /* 0, or BAD_INPUT or REFUSED: no discovery, this is the verdict */
     const char *reason;         /* with refusal: static text */

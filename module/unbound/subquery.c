@@ -22,7 +22,7 @@
 /* One sub-query under way. */
 struct kbv_waiting {
     struct kbv_waiting *next;
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
     bool home;
 };
 
@@ -66,7 +66,7 @@ static const struct kbv_answer none = {.ede = KBV_EDE_NONE};
 void kbv_subquery_start(struct module_qstate *qstate, struct kbv_qstate *k)
 {
     int64_t now = (int64_t)*qstate->env->now;
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
 
     while (kbv_lookup_next(k->lookup, &ask)) {
         struct kbv_waiting *w = regional_alloc_zero(qstate->region, sizeof(*w));
@@ -85,7 +85,7 @@ void kbv_subquery_start(struct module_qstate *qstate, struct kbv_qstate *k)
 void kbv_subquery_abandon(struct module_qstate *qstate, struct kbv_qstate *k)
 {
     int64_t now = (int64_t)*qstate->env->now;
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
 
     for (struct kbv_waiting *w = k->waiting; w; w = w->next) {
         if (!w->home)

@@ -35,7 +35,7 @@ struct name {
 /* One answer with its storage; good[i]: RRset i is secure, unexpired and signed; wild[i]: it was
  * synthesised from a wildcard. */
 struct given {
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
     struct kbv_answer answer;
     struct kbv_rrset sets[MAX_SETS];
     bool good[MAX_SETS], wild[MAX_SETS];
@@ -262,7 +262,7 @@ static void make_records(struct octets *o, struct given *g, struct name owner, u
     s->n_rr = n;
 }
 
-static struct given *make_answer(struct run *r, const struct kbv_ask *ask)
+static struct given *make_answer(struct run *r, const struct kbv_subquery *ask)
 {
     struct octets o = {r->data, r->len, 0xcbf29ce484222325u ^ ask->type};
     struct given *g = calloc(1, sizeof(*g));
@@ -313,7 +313,7 @@ static void play(struct run *r, uint64_t order)
     const struct kbv_evidence *e;
 
     while (!kbv_lookup_done(l)) {
-        struct kbv_ask ask;
+        struct kbv_subquery ask;
         size_t i;
 
         while (kbv_lookup_next(l, &ask)) {

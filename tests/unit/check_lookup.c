@@ -489,7 +489,7 @@ static void play_with(struct world *w, const char *name, const struct odd_answer
     struct world_question q;
     struct kbv_mem mem = world_mem(w, SIZE_MAX);
     struct kbv_lookup *l;
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
     size_t n;
     const struct kbv_evidence *e;
 
@@ -1149,7 +1149,7 @@ START_TEST(addresses_that_cannot_matter_are_not_waited_for)
     struct world_question q;
     struct world *w = world_new("other. A");
     struct kbv_mem mem = world_mem(w, SIZE_MAX);
-    struct kbv_ask ask[3];
+    struct kbv_subquery ask[3];
     struct kbv_lookup *l;
     struct kbv_answer a;
 
@@ -1173,7 +1173,7 @@ START_TEST(an_answer_that_nobody_awaits_fails_the_lookup)
     struct world_question q;
     struct world *w = world_new("id. TLSA 030101aa");
     struct kbv_mem mem = world_mem(w, SIZE_MAX);
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
     struct kbv_lookup *l;
     struct kbv_answer a;
     size_t n;
@@ -1314,7 +1314,7 @@ START_TEST(every_transition_is_traced)
     struct kbv_mem mem = world_mem(w, SIZE_MAX);
     struct log log = {""};
     struct kbv_lookup *l;
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
 
     world_question(&q, WORLD_SERVICE, "id.", NULL, 0);
     l = kbv_lookup_create(&mem, &q.q);

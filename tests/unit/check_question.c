@@ -25,7 +25,7 @@
 struct row {
     const char *name;
     uint16_t type;
-    enum kbv_ask_form form;
+    enum kbv_question_form form;
     enum kbv_status refusal;
     const char *owner; /* q->name as text; NULL: as asked, in lower case */
     enum kbv_id_kind id;

@@ -654,7 +654,7 @@ void world_show(const struct kbv_evidence *e, char *out, size_t cap)
 
 /* The asks that were taken and are not answered. */
 struct pending {
-    struct kbv_ask asks[64];
+    struct kbv_subquery asks[64];
     size_t n;
 };
 
@@ -666,7 +666,7 @@ static unsigned next_random(unsigned *seed)
 
 static void take_asks(struct kbv_lookup *l, struct pending *p, struct world_run *run, bool round)
 {
-    struct kbv_ask ask;
+    struct kbv_subquery ask;
 
     for (bool first = true; kbv_lookup_next(l, &ask); first = false) {
         char before[64];
@@ -689,7 +689,7 @@ static void take_asks(struct kbv_lookup *l, struct pending *p, struct world_run 
 
 static void answer_one(struct world *w, struct kbv_lookup *l, struct pending *p, size_t i)
 {
-    struct kbv_ask ask = p->asks[i];
+    struct kbv_subquery ask = p->asks[i];
     struct kbv_answer a = world_answer(w, (struct kbv_slice){ask.name, ask.name_len}, ask.type);
 
     p->n--;
