@@ -65,9 +65,8 @@ enum kbv_err kbv_client_add_resolver(struct kbv_client *c, const char *address, 
 
 /* Adds the resolvers of resolv.conf(5), at most three, none of them trusted, not even 127.0.0.1:
  * what listens there may forward over plain UDP. Reads "nameserver" and, of "options", timeout,
- * attempts and use-vc. path NULL: /etc/resolv.conf. Like libc's resolver it takes 127.0.0.1 and ::1
- * if no nameserver is named. KBV_ERR_SYSTEM: it cannot be read (errno); KBV_ERR_LIMIT;
- * KBV_ERR_NOMEM. */
+ * attempts and use-vc. path NULL: /etc/resolv.conf. Like libc's resolver it takes 127.0.0.1 if no
+ * nameserver is named. KBV_ERR_SYSTEM: it cannot be read (errno); KBV_ERR_LIMIT; KBV_ERR_NOMEM. */
 enum kbv_err kbv_client_read_resolv_conf(struct kbv_client *c, const char *path);
 
 /* Pins a verdict key. From then on a verdict that no pinned key signed is refused, over any
@@ -90,7 +89,7 @@ enum kbv_err kbv_pin_from_text(const char *text, uint8_t pin[32]);
 
 /* Fills *peer with all that follows from a certificate, or from a raw public key, in DER. The
  * slices point into der, which must outlive *peer. KBV_ERR_FORMAT: not exactly one certificate or
- * SubjectPublicKeyInfo; KBV_ERR_NOMEM. Give it what the handshake proved
+ * SubjectPublicKeyInfo in DER of at most 16384 octets. Give it what the handshake proved
  * (SSL_get0_peer_certificate) and nothing that merely came along. */
 enum kbv_err kbv_peer_from_certificate(struct kbv_peer *peer, const uint8_t *der, size_t len);
 enum kbv_err kbv_peer_from_spki(struct kbv_peer *peer, const uint8_t *der, size_t len);

@@ -232,7 +232,7 @@ struct kbv_expectation {
     X(KBV_BELIEVED, "the resolver says so, now, about the name asked; no key was judged")          \
     X(KBV_REFUSED_NO_VERDICT, "there is no verdict")                                               \
     X(KBV_REFUSED_FORM, "the verdict has a form or a critical bit that is not understood")         \
-    X(KBV_REFUSED_NAME, "the verdict is about another owner name")                                 \
+    X(KBV_REFUSED_NAME, "the verdict is about another name")                                       \
     X(KBV_REFUSED_IDENTIFIER, "the verdict is about another identifier, or about none")            \
     X(KBV_REFUSED_ENDPOINT, "the verdict is about another host or port than the connection's")     \
     X(KBV_REFUSED_AMBIGUOUS, "there are several verdicts about one owner name")                    \
