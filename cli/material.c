@@ -29,7 +29,7 @@ bool read_hex(const char *text, size_t reserved, struct kbv_slice *out)
     for (; octets != NULL && *text != '\0'; text++) {
         int value = hex_value(*text);
 
-        if (*text == ' ')
+        if (strchr(BLANKS, *text) != NULL)
             continue;
         if (value < 0)
             break;
@@ -50,7 +50,8 @@ bool read_hex(const char *text, size_t reserved, struct kbv_slice *out)
 
 uint8_t *read_file(const char *path, size_t *len)
 {
-    FILE *f = fopen(path, "rb");
+    const bool standard_input = strcmp(path, "-") == 0;
+    FILE *f = standard_input ? stdin : fopen(path, "rb");
     uint8_t *octets;
 
     if (f == NULL)
@@ -62,7 +63,8 @@ uint8_t *read_file(const char *path, size_t *len)
         free(octets);
         octets = NULL;
     }
-    fclose(f);
+    if (!standard_input)
+        fclose(f);
     return octets;
 }
 
@@ -75,7 +77,8 @@ static bool has_label(const char *label, const char *const *wanted)
 }
 
 /* The blocks with these labels of a PEM file, one after the other, with their lengths before them
- * if chain. 0: there is none, or too much. */
+ * if chain. 0: there is none, or too much, or a block up to the last one wanted is broken: what
+ * is left would be another chain than the one in the file. */
 static size_t read_pem(const uint8_t *text, size_t len, const char *const *labels, bool chain,
                        uint8_t *out)
 {
@@ -84,7 +87,9 @@ static size_t read_pem(const uint8_t *text, size_t len, const char *const *label
     uint8_t *data = NULL;
     size_t n = 0;
     long data_len;
+    bool whole;
 
+    ERR_clear_error();
     while (in != NULL && PEM_read_bio(in, &label, &header, &data, &data_len) > 0) {
         if (has_label(label, labels)) {
             if (data_len > UINT16_MAX || n + 2 + (size_t)data_len > MATERIAL_FILE_MAX)
@@ -104,9 +109,11 @@ static size_t read_pem(const uint8_t *text, size_t len, const char *const *label
         if (!chain && n != 0)
             break;
     }
+    whole = ERR_peek_last_error() == 0 ||
+            ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE; /* the file's end */
     BIO_free(in);
     ERR_clear_error();
-    return n <= MATERIAL_FILE_MAX ? n : 0;
+    return whole && n <= MATERIAL_FILE_MAX ? n : 0;
 }
 
 bool read_material(const struct command *c, enum kbv_material kind, const char *path,

@@ -10,11 +10,15 @@
 /* Octets that read_material() yields at most: beyond what any request holds, which refuses it. */
 enum { MATERIAL_FILE_MAX = 65536 };
 
-/* Hex digits, blanks between them allowed, behind reserved octets that the caller fills. Owned by
+/* What may stand between fields and between hex digits: zone files have tabs. */
+#define BLANKS " \t"
+
+/* Hex digits, BLANKS between them allowed, behind reserved octets that the caller fills. Owned by
  * the caller (malloc). False if there is anything else or no memory. */
 bool read_hex(const char *text, size_t reserved, struct kbv_slice *out);
 
-/* A file's octets, which the caller frees; NULL, and errno says why. */
+/* The octets of a file, of standard input if path is "-", which the caller frees; NULL, and errno
+ * says why. */
 uint8_t *read_file(const char *path, size_t *len);
 
 /* Reads a file in PEM, or in DER if it is none: SPKI, CERT (the first one) or CHAIN. *out gets kind

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* kbv verify: the judgement of the resolver, without the DNS: the records are taken for secure. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,15 +39,15 @@ struct verify {
 static bool read_record(struct verify *q, const char *text)
 {
     uint8_t fixed[3];
-    struct kbv_slice *record = &q->records[q->n_records];
+    struct kbv_slice record;
 
     for (int i = 0; i < 3; i++) {
         char number[4] = "";
         unsigned long value;
         size_t len;
 
-        text += strspn(text, " ");
-        len = strcspn(text, " ");
+        text += strspn(text, BLANKS);
+        len = strcspn(text, BLANKS);
         if (len == 0 || len >= sizeof(number))
             return false;
         memcpy(number, text, len);
@@ -55,10 +56,13 @@ static bool read_record(struct verify *q, const char *text)
         fixed[i] = (uint8_t)value;
         text += len;
     }
-    if (!read_hex(text, sizeof(fixed), record))
+    if (!read_hex(text, sizeof(fixed), &record))
         return false;
-    memcpy((uint8_t *)record->p, fixed, sizeof(fixed));
-    q->n_records++;
+    memcpy((uint8_t *)record.p, fixed, sizeof(fixed));
+    if (q->n_records < RECORDS_MAX)
+        q->records[q->n_records++] = record;
+    else
+        free((void *)record.p); /* the verdict is LIMIT as it is */
     return true;
 }
 
@@ -94,15 +98,20 @@ static void judge_base(const struct verify *q, const struct kbv_policy *policy,
     kbv_judge_base(&e, policy, q->now, associations, KBV_ASSOCIATIONS_MAX, names, base);
 }
 
-/* True if what was presented is what a request may hold: the resolver's caps, before any parsing.
- */
-static bool read_presented(const struct verify *q, struct kbv_presented *presented)
+/* Reads what was presented if it is what a request may hold: the resolver's caps, before any
+ * parsing. NULL, or what is wrong with it. */
+static const char *read_presented(const struct verify *q, struct kbv_presented *presented)
 {
     static uint8_t octets[MATERIAL_FILE_MAX + 64];
     size_t len;
 
-    return kbv_request_encode(&q->request, octets, sizeof(octets), &len) == KBV_OK &&
-           kbv_presented_read(q->request.kind, q->request.material, presented) == KBV_OK;
+    if (q->request.material.len == 0)
+        return q->request.kind == KBV_MATERIAL_SPKI ? "no public key, or a malformed file"
+                                                    : "no certificate, or a malformed file";
+    if (kbv_request_encode(&q->request, octets, sizeof(octets), &len) != KBV_OK ||
+        kbv_presented_read(q->request.kind, q->request.material, presented) != KBV_OK)
+        return "malformed key or certificate, or too large a one";
+    return NULL;
 }
 
 static void explain(const struct verify *q, const struct kbv_verdict *v, int depth)
@@ -116,13 +125,16 @@ static void explain(const struct verify *q, const struct kbv_verdict *v, int dep
                v->match.mtype, depth);
     if (v->status == KBV_STATUS_BOUND) {
         kbv_time_text(v->not_after, time);
-        printf("  until     %s, the records' TTL taken as an hour\n", time);
+        printf("  until     %s, %s\n", time,
+               v->not_after - v->issued == TTL_S ? "the records' TTL taken as an hour"
+                                                 : "when a certificate of the path ends");
     }
     if (v->reason.len != 0)
         printf("  reason    %.*s\n", (int)v->reason.len, (const char *)v->reason.p);
 }
 
-static int judge(const struct verify *q, struct kbv_bundle *bundle)
+/* mistake: NULL, or what is wrong with --ca-file. */
+static int judge(const struct verify *q, struct kbv_bundle *bundle, const char *mistake)
 {
     static uint8_t associations[KBV_ASSOCIATIONS_MAX];
     static uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX];
@@ -140,7 +152,6 @@ static int judge(const struct verify *q, struct kbv_bundle *bundle)
         .refusal = KBV_STATUS_BAD_INPUT,
         .ede = KBV_EDE_NONE,
         .owner = {q->owner, q->owner_len},
-        .reason = "malformed key or certificate, or too large a one",
     };
     struct kbv_verdict v;
     bool printed = true;
@@ -149,10 +160,13 @@ static int judge(const struct verify *q, struct kbv_bundle *bundle)
         complain(q->self, "%s", kbv_err_text(KBV_ERR_NOMEM));
         return EXIT_NO_RESULT;
     }
-    if (read_presented(q, &presented)) {
+    if (mistake == NULL)
+        mistake = read_presented(q, &presented);
+    if (mistake == NULL) {
         judge_base(q, &policy, associations, names, &v);
         kbv_judge_keyed(&v, &presented, &policy, q->now, &v);
     } else {
+        snprintf(malformed.reason, sizeof(malformed.reason), "%s", mistake);
         kbv_judge_base(&malformed, &policy, q->now, NULL, 0, NULL, &v);
     }
     if (q->json)
@@ -168,19 +182,37 @@ static int judge(const struct verify *q, struct kbv_bundle *bundle)
 
 /* ---- the command ---- */
 
+/* True if the file is there and gives an octet, or its end. */
+static bool is_readable(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    bool readable = f != NULL;
+
+    if (f != NULL) {
+        readable = getc(f) != EOF || !ferror(f);
+        fclose(f);
+    }
+    return readable;
+}
+
 static int run_read(const struct verify *q)
 {
     struct kbv_bundle *bundle = NULL;
+    const char *mistake = NULL;
     char err[256];
     int status;
 
     if (q->owner_len == 0 || q->n_records == 0 || q->request.kind == KBV_MATERIAL_NONE)
         return usage_error(q->self, "--owner, --tlsa and what was presented are needed");
-    if (q->ca_file != NULL && (bundle = kbv_bundle_load(q->ca_file, err, sizeof(err))) == NULL) {
-        complain(q->self, "%s: %s", q->ca_file, err);
+    if (q->ca_file != NULL && !is_readable(q->ca_file)) {
+        complain(q->self, "%s: %s", q->ca_file, strerror(errno));
         return EXIT_USAGE;
     }
-    status = judge(q, bundle);
+    if (q->ca_file != NULL && (bundle = kbv_bundle_load(q->ca_file, err, sizeof(err))) == NULL) {
+        complain(q->self, "%s: %s", q->ca_file, err);
+        mistake = "--ca-file: no CA certificates, or a malformed file";
+    }
+    status = judge(q, bundle, mistake);
     kbv_bundle_delete(bundle);
     return status;
 }
@@ -192,6 +224,8 @@ static int read_option(struct verify *q, int option, const char *arg)
 
     switch (option) {
     case 'o':
+        if (q->owner_len != 0)
+            return usage_error(q->self, "--owner: once");
         if (kbv_name_from_text(arg, true, q->owner, &q->owner_len) != KBV_OK)
             return usage_error(q->self, "--owner %s: no domain name", arg);
         return 0;
@@ -204,8 +238,6 @@ static int read_option(struct verify *q, int option, const char *arg)
         q->n_names++;
         return 0;
     case 't':
-        if (q->n_records == RECORDS_MAX)
-            return usage_error(q->self, "--tlsa: too many records");
         if (!read_record(q, arg))
             return usage_error(q->self, "--tlsa %s: expected \"3 1 1 HEX\"", arg);
         return 0;
@@ -298,14 +330,15 @@ const struct command command_verify = {
         "--owner NAME --tlsa \"U S M HEX\"... --chain F|--cert F|--spki F|--spki-sha256 HEX",
     .summary = "judges a key or a certificate chain by TLSA records, with no DNS",
     .options =
-        "The records are taken for secure and complete. Files are PEM or DER. NAME tells the\n"
-        "role: _PORT._tcp.HOST is a server's, whose certificate must be for HOST; every other\n"
-        "one is a client's, whose certificate must be for NAME. Usage 3 needs no name.\n\n"
+        "The records are taken for secure and complete. F is PEM or DER, or - for standard\n"
+        "input. NAME tells the role: _PORT._tcp.HOST is a server's, whose certificate must be\n"
+        "for HOST; every other one is a client's, whose certificate must be for NAME. Usage 3\n"
+        "needs no name.\n\n"
         "  --chain F             certificates, the end entity's first, as the peer sent them\n"
-        "  --cert F              the end entity's certificate alone\n"
+        "  --cert F              the end entity's certificate alone, the first in F\n"
         "  --spki F              its public key alone\n"
         "  --spki-sha256 HEX     the digest of its public key alone\n"
-        "  --name N              a further reference name; repeatable\n"
+        "  --name N              a further reference name, twice at most\n"
         "  --ca-file F           CA certificates for usages 0 and 1\n"
         "  --at-time EPOCH       the time to judge at, default now\n"
         "  --security-level N    OpenSSL's, 0 to 5, default 2\n"
