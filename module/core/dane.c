@@ -27,42 +27,99 @@ enum { MTYPE_FULL = 0, MTYPE_SHA256 = 1, MTYPE_SHA512 = 2 };
 
 struct kbv_bundle {
     X509_STORE *store;
+    uint8_t id[KBV_DANE_STORE_ID_LEN];
+    int64_t *dates; /* at which its certificates begin and cease to be valid [s] */
+    size_t n_dates;
 };
 
 struct kbv_dane {
     SSL_CTX *ctx;      /* with DANE's digests switched on */
     X509_STORE *empty; /* for usage 2, whose anchors come from the DNS alone */
     X509_STORE *store; /* NULL: usages 0 and 1 match nothing */
+    uint8_t store_id[KBV_DANE_STORE_ID_LEN];
+    int64_t *dates; /* of the store's certificates */
+    size_t n_dates;
 };
 
 struct kbv_dane_chain {
     size_t n;
+    int64_t dates[2 * KBV_CHAIN_MAX]; /* at which they begin and cease to be valid [s] */
+    size_t n_dates;
     struct kbv_slice der[KBV_CHAIN_MAX], spki[KBV_CHAIN_MAX];
     X509 *end_entity;
     STACK_OF(X509) * others; /* owns all of them but the end entity */
 };
 
+/* ---- dates ---- */
+
+static bool time_read(const ASN1_TIME *t, int64_t *out)
+{
+    struct tm tm;
+
+    if (t == NULL || !ASN1_TIME_to_tm(t, &tm))
+        return false;
+    *out = (int64_t)timegm(&tm);
+    return true;
+}
+
+/* Both dates of a certificate behind the n of dates; how many there are then. Malformed ones, which
+ * no path may have at any time, are left out. */
+static size_t dates_add(int64_t *dates, size_t n, const X509 *x)
+{
+    n += time_read(X509_get0_notBefore(x), &dates[n]);
+    n += time_read(X509_get0_notAfter(x), &dates[n]);
+    return n;
+}
+
+/* The first of them after now that is before until. */
+static int64_t next_date(const int64_t *dates, size_t n, int64_t now, int64_t until)
+{
+    for (size_t i = 0; i < n; i++)
+        if (dates[i] > now && dates[i] < until)
+            until = dates[i];
+    return until;
+}
+
 /* ---- the store ---- */
 
-static X509_STORE *store_from_pem(BIO *in, char *err, size_t err_len)
+/* Adds to the identity and the dates of what the bundle holds. */
+static bool bundle_describe(struct kbv_bundle *b, X509 *x)
 {
-    X509_STORE *store = X509_STORE_new();
+    int64_t *dates = realloc(b->dates, (b->n_dates + 2) * sizeof(*dates));
+    uint8_t *der = NULL;
+    int len;
+
+    if (dates == NULL)
+        return false;
+    b->dates = dates;
+    b->n_dates = dates_add(dates, b->n_dates, x);
+    len = i2d_X509(x, &der);
+    if (len < 0)
+        return false;
+    kbv_sha256((struct kbv_slice[]){{b->id, sizeof(b->id)}, {der, (size_t)len}}, 2, b->id);
+    OPENSSL_free(der);
+    return true;
+}
+
+/* Fills *b, which is empty. */
+static bool bundle_read(struct kbv_bundle *b, BIO *in, char *err, size_t err_len)
+{
     unsigned long error;
     unsigned n = 0;
     X509 *x;
 
-    if (store == NULL) {
+    b->store = X509_STORE_new();
+    if (b->store == NULL) {
         snprintf(err, err_len, "out of memory");
-        return NULL;
+        return false;
     }
     while ((x = PEM_read_bio_X509(in, NULL, NULL, (void *)"")) != NULL) {
-        int added = X509_STORE_add_cert(store, x);
+        bool added = X509_STORE_add_cert(b->store, x) && bundle_describe(b, x);
 
         X509_free(x);
         if (!added) {
             snprintf(err, err_len, "certificate %u cannot be used", n + 1);
-            X509_STORE_free(store);
-            return NULL;
+            return false;
         }
         n++;
     }
@@ -73,30 +130,28 @@ static X509_STORE *store_from_pem(BIO *in, char *err, size_t err_len)
         snprintf(err, err_len,
                  "no certificate in the file: expected PEM, -----BEGIN CERTIFICATE-----");
     } else {
-        return store;
+        return true;
     }
-    X509_STORE_free(store);
-    return NULL;
+    return false;
 }
 
 struct kbv_bundle *kbv_bundle_load(const char *path, char *err, size_t err_len)
 {
-    struct kbv_bundle *bundle = NULL;
-    X509_STORE *store;
+    struct kbv_bundle *bundle = calloc(1, sizeof(*bundle));
     BIO *in;
+
+    if (bundle == NULL) {
+        snprintf(err, err_len, "out of memory");
+        return NULL;
+    }
 
     ERR_set_mark();
     in = BIO_new_file(path, "r");
-    if (in == NULL) {
+    if (in == NULL)
         snprintf(err, err_len, "the file cannot be read: expected certificates in PEM");
-    } else {
-        store = store_from_pem(in, err, err_len);
-        if (store != NULL && (bundle = malloc(sizeof(*bundle))) == NULL) {
-            snprintf(err, err_len, "out of memory");
-            X509_STORE_free(store);
-        }
-        if (bundle != NULL)
-            bundle->store = store;
+    if (in == NULL || !bundle_read(bundle, in, err, err_len)) {
+        kbv_bundle_delete(bundle);
+        bundle = NULL;
     }
     BIO_free(in);
     ERR_pop_to_mark();
@@ -108,10 +163,25 @@ void kbv_bundle_delete(struct kbv_bundle *bundle)
     if (bundle == NULL)
         return;
     X509_STORE_free(bundle->store);
+    free(bundle->dates);
     free(bundle);
 }
 
 /* ---- the verifier ---- */
+
+static bool take_bundle(struct kbv_dane *d, const struct kbv_bundle *bundle)
+{
+    if (bundle == NULL)
+        return true;
+    d->dates = malloc(bundle->n_dates * sizeof(*d->dates) + 1);
+    if (d->dates == NULL || !X509_STORE_up_ref(bundle->store))
+        return false;
+    d->store = bundle->store;
+    d->n_dates = bundle->n_dates;
+    memcpy(d->dates, bundle->dates, d->n_dates * sizeof(*d->dates));
+    memcpy(d->store_id, bundle->id, sizeof(d->store_id));
+    return true;
+}
 
 struct kbv_dane *kbv_dane_create(const struct kbv_bundle *bundle)
 {
@@ -122,9 +192,7 @@ struct kbv_dane *kbv_dane_create(const struct kbv_bundle *bundle)
     ERR_set_mark();
     d->ctx = SSL_CTX_new(TLS_method());
     d->empty = X509_STORE_new();
-    if (bundle != NULL && X509_STORE_up_ref(bundle->store))
-        d->store = bundle->store;
-    if (d->ctx == NULL || d->empty == NULL || (bundle != NULL && d->store == NULL) ||
+    if (d->ctx == NULL || d->empty == NULL || !take_bundle(d, bundle) ||
         SSL_CTX_dane_enable(d->ctx) <= 0) {
         kbv_dane_delete(d);
         d = NULL;
@@ -140,7 +208,13 @@ void kbv_dane_delete(struct kbv_dane *d)
     SSL_CTX_free(d->ctx);
     X509_STORE_free(d->empty);
     X509_STORE_free(d->store);
+    free(d->dates);
     free(d);
+}
+
+const uint8_t *kbv_dane_store_id(const struct kbv_dane *d)
+{
+    return d->store_id;
 }
 
 /* ---- the chain ---- */
@@ -186,6 +260,7 @@ static enum kbv_err chain_add(struct kbv_dane_chain *c, struct kbv_slice der)
         return KBV_ERR_NOMEM;
     }
     c->der[c->n++] = der;
+    c->n_dates = dates_add(c->dates, c->n_dates, x);
     return KBV_OK;
 }
 
@@ -286,17 +361,7 @@ static bool names_match(const struct names *names, X509 *x)
     return false;
 }
 
-/* ---- dates ---- */
-
-static bool time_read(const ASN1_TIME *t, int64_t *out)
-{
-    struct tm tm;
-
-    if (t == NULL || !ASN1_TIME_to_tm(t, &tm))
-        return false;
-    *out = (int64_t)timegm(&tm);
-    return true;
-}
+/* ---- dates of a path ---- */
 
 /* Every certificate of the path, the anchor included, is valid now (RFC 7671 section 5.2; OpenSSL
  * passes an expired anchor that another one issued). NULL: so it is. */
@@ -525,6 +590,28 @@ static enum kbv_dane_finding search_at_levels(const struct kbv_dane *d,
     return finding;
 }
 
+/* Between two dates of the certificates at hand each of them is valid or not, and nothing else in a
+ * verification depends on the time. */
+static int64_t holds_until(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
+                           const struct kbv_association *a, int64_t now)
+{
+    int64_t until = next_date(chain->dates, chain->n_dates, now, INT64_MAX);
+    const uint8_t *p = a->data.p;
+    int64_t dates[2];
+    X509 *x;
+
+    if (a->usage != USAGE_DANE_TA)
+        until = next_date(d->dates, d->n_dates, now, until);
+    if (a->selector != SELECTOR_CERT || a->mtype != MTYPE_FULL)
+        return until;
+    x = d2i_X509(NULL, &p, (long)a->data.len);
+    if (x == NULL) /* is it malformed, or is there no memory? */
+        return now;
+    until = next_date(dates, dates_add(dates, 0, x), now, until);
+    X509_free(x);
+    return until;
+}
+
 enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
                                       const struct kbv_association *a,
                                       const struct kbv_dane_question *q, struct kbv_dane_result *r)
@@ -532,14 +619,17 @@ enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv
     enum kbv_dane_finding finding;
     struct names names;
 
-    *r = (struct kbv_dane_result){.depth = -1};
+    *r = (struct kbv_dane_result){.depth = -1, .holds_until = q->now};
     names_read(q, &names);
     r->reason = early_objection(d, chain, a, &names);
-    if (r->reason != NULL)
+    if (r->reason != NULL) {
+        r->holds_until = INT64_MAX;
         return KBV_DANE_NO;
+    }
     r->searched = true;
     ERR_set_mark();
     finding = search_at_levels(d, chain, a, q, &names, r);
+    r->holds_until = holds_until(d, chain, a, q->now);
     ERR_pop_to_mark();
     if (finding != KBV_DANE_YES && finding != KBV_DANE_WEAK)
         r->depth = -1;

@@ -60,12 +60,19 @@ struct kbv_dane_question {
     int64_t now;    /* [s] since the epoch */
 };
 
+#define KBV_DANE_STORE_ID_LEN 32
+/* A digest of the bundle's certificates; zeros without a bundle. */
+const uint8_t *kbv_dane_store_id(const struct kbv_dane *d);
+
 struct kbv_dane_result {
-    int depth;          /* YES, WEAK: of the certificate that matched; a bare key's is one beyond
-                           the path's last certificate */
-    int64_t not_after;  /* YES, WEAK: the earliest of the path, [s] since the epoch */
-    const char *reason; /* NO, WEAK, FAILURE: why, at most 120 octets of ASCII, static */
-    bool searched;      /* a path was looked for: that is dear */
+    int depth;           /* YES, WEAK: of the certificate that matched; a bare key's is one beyond
+                            the path's last certificate */
+    int64_t not_after;   /* YES, WEAK: the earliest of the path, [s] since the epoch */
+    const char *reason;  /* NO, WEAK, FAILURE: why, at most 120 octets of ASCII, static */
+    int64_t holds_until; /* when the finding might be another one: the next date of a certificate
+                            that was at hand, whether of the peer's, the record's or the bundle's;
+                            INT64_MAX: never [s] */
+    bool searched;       /* a path was looked for: that is dear */
 };
 
 /* Record a, of usage 0, 1 or 2, against a chain. *r is always set. */

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "lib/buf.h"
-#include <kbv/request.h>
 #include "lib/text.h"
 #include "module/core/match.h"
+#include "module/core/sha256.h"
 #include "module/core/tlsa.h"
+#include <kbv/request.h>
 
 /* ---- lifetimes ---- */
 
@@ -314,11 +315,21 @@ struct keyed_finding {
 
 /* All that the records of one name are held against. */
 struct keyed_question {
+    const struct kbv_verdict *base;
     struct kbv_presented *presented;
     const struct kbv_policy *policy;
     struct kbv_dane_question dane;
     bool strong[4][2]; /* usage and selector have a SHA-512 record */
+    uint8_t associations_digest[KBV_DIGEST_LEN];
+    bool has_associations_digest;
 };
+
+/* What the table keeps of one record, as kbv_dane_verify() said it. */
+struct kept {
+    enum kbv_dane_finding finding;
+    struct kbv_dane_result r;
+};
+const size_t kbv_judge_kept_len = sizeof(struct kept);
 
 /* Of two records' findings the greater counts. Any match will do (RFC 7671 section 8); a negative
  * answer needs every record decided. */
@@ -377,45 +388,132 @@ static struct keyed_finding keyed_undecided(const struct keyed_question *q,
                          undecided[q->presented->material][a->usage][a->selector][a->mtype]);
 }
 
-/* Usages 0 to 2 and certificates. */
-static struct keyed_finding judge_path(struct keyed_question *q, const struct kbv_association *a)
+/* Everything that kbv_dane_verify() reads, but the time; and the owner and the whole RRset beside
+ * it, so that what was found for one name is never found for another. */
+static void path_key(struct keyed_question *q, const struct kbv_association *a,
+                     uint8_t key[KBV_CACHE_KEY_LEN])
+{
+    const struct kbv_presented *presented = q->presented;
+    const uint8_t numbers[] = {(uint8_t)presented->material,
+                               (uint8_t)q->dane.role,
+                               (uint8_t)q->dane.level,
+                               a->usage,
+                               a->selector,
+                               a->mtype};
+    const struct kbv_slice parts[] = {
+        {numbers, sizeof(numbers)},
+        q->base->owner,
+        q->dane.reference_names,
+        {q->associations_digest, sizeof(q->associations_digest)},
+        a->data,
+        {presented->subject.digest, sizeof(presented->subject.digest)},
+        {kbv_presented_digest_all(q->presented), KBV_DIGEST_LEN},
+        {kbv_dane_store_id(q->policy->dane), KBV_DANE_STORE_ID_LEN},
+    };
+
+    if (!q->has_associations_digest)
+        kbv_sha256(&q->base->associations, 1, q->associations_digest);
+    q->has_associations_digest = true;
+    kbv_cache_key(q->policy->cache, parts, sizeof(parts) / sizeof(parts[0]), key);
+}
+
+/* Until when an outcome may be kept: as long as it holds, and as a verdict that rests on it could
+ * live. */
+static int64_t keep_until(const struct keyed_question *q, const struct kept *outcome)
+{
+    const int64_t now = q->dane.now;
+    const enum kbv_status status = outcome->finding == KBV_DANE_YES    ? KBV_STATUS_BOUND
+                                   : outcome->finding == KBV_DANE_WEAK ? KBV_STATUS_DOWNGRADE
+                                                                       : KBV_STATUS_NOT_BOUND;
+    int64_t until = now + kbv_judge_cap(status, q->policy);
+
+    if (now + (int32_t)(q->base->not_after - (uint32_t)now) < until)
+        until = now + (int32_t)(q->base->not_after - (uint32_t)now);
+    return outcome->r.holds_until < until ? outcome->r.holds_until : until;
+}
+
+/* True if the client may have one more path looked for, or, before the first one, its certificates
+ * parsed: that is half as dear, and counts as the first. */
+static bool is_granted(struct keyed_question *q)
 {
     struct kbv_presented *presented = q->presented;
-    struct keyed_finding found;
-    struct kbv_dane_result r;
-    enum kbv_dane_finding finding;
 
-    if (q->policy->dane == NULL)
-        return keyed_failure(KBV_STATUS_TEMPFAIL, "chains cannot be judged here");
+    if (presented->granted == 0 && !presented->refused) {
+        if (q->policy->chains == NULL ||
+            kbv_ratelimit_take(q->policy->chains, &presented->client, q->dane.now))
+            presented->granted = 1;
+        else
+            presented->refused = true;
+    }
+    return !presented->refused;
+}
+
+/* Lets OpenSSL look at a record. False: it was not asked, and *failure says why. */
+static bool verify_path(struct keyed_question *q, const struct kbv_association *a,
+                        struct kept *outcome, struct keyed_finding *failure)
+{
+    struct kbv_presented *presented = q->presented;
+
+    *failure = keyed_failure(KBV_STATUS_LIMIT, "too many records that need a certificate path");
+    if (presented->verifications >= PATHS_MAX)
+        return false;
+    *failure = keyed_failure(KBV_STATUS_REFUSED, "too many chain verifications");
+    if (!is_granted(q))
+        return false;
     if (presented->parsed == NULL) {
         enum kbv_err err = kbv_dane_chain_read(presented, &presented->parsed);
 
-        if (err == KBV_ERR_NOMEM)
-            return keyed_failure(KBV_STATUS_TEMPFAIL, "out of memory");
+        *failure = err == KBV_ERR_NOMEM
+                       ? keyed_failure(KBV_STATUS_TEMPFAIL, "out of memory")
+                       : keyed_failure(KBV_STATUS_BAD_INPUT, "malformed certificate");
         if (err != KBV_OK)
-            return keyed_failure(KBV_STATUS_BAD_INPUT, "malformed certificate");
+            return false;
     }
-    if (presented->verifications >= PATHS_MAX)
-        return keyed_failure(KBV_STATUS_LIMIT, "too many records that need a certificate path");
-    finding = kbv_dane_verify(q->policy->dane, presented->parsed, a, &q->dane, &r);
-    presented->verifications += r.searched;
-    switch (finding) {
+    outcome->finding =
+        kbv_dane_verify(q->policy->dane, presented->parsed, a, &q->dane, &outcome->r);
+    if (outcome->r.searched) {
+        presented->verifications++;
+        presented->granted--;
+    }
+    return true;
+}
+
+/* Usages 0 to 2 and certificates. */
+static struct keyed_finding judge_path(struct keyed_question *q, const struct kbv_association *a)
+{
+    struct kbv_cache *cache = q->policy->cache;
+    uint8_t key[KBV_CACHE_KEY_LEN];
+    struct keyed_finding found;
+    struct kept outcome;
+
+    if (q->policy->dane == NULL)
+        return keyed_failure(KBV_STATUS_TEMPFAIL, "chains cannot be judged here");
+    if (cache != NULL)
+        path_key(q, a, key);
+    if (cache == NULL || !kbv_cache_get(cache, key, q->dane.now, &outcome)) {
+        memset(&outcome, 0, sizeof(outcome));
+        if (!verify_path(q, a, &outcome, &found))
+            return found;
+        if (cache != NULL && outcome.finding != KBV_DANE_FAILURE)
+            kbv_cache_put(cache, key, q->dane.now, keep_until(q, &outcome), &outcome);
+    }
+    switch (outcome.finding) {
     case KBV_DANE_YES:
     case KBV_DANE_WEAK:
-        found = keyed_match(q, a, r.depth);
-        if (finding == KBV_DANE_WEAK) {
+        found = keyed_match(q, a, outcome.r.depth);
+        if (outcome.finding == KBV_DANE_WEAK) {
             found.status = KBV_STATUS_DOWNGRADE;
-            found.reason = r.reason;
+            found.reason = outcome.r.reason;
         }
         found.path = true;
-        found.not_after = r.not_after;
+        found.not_after = outcome.r.not_after;
         return found;
     case KBV_DANE_NO:
-        return keyed_failure(KBV_STATUS_NOT_BOUND, r.reason);
+        return keyed_failure(KBV_STATUS_NOT_BOUND, outcome.r.reason);
     case KBV_DANE_FAILURE:
         break;
     }
-    return keyed_failure(KBV_STATUS_TEMPFAIL, r.reason);
+    return keyed_failure(KBV_STATUS_TEMPFAIL, outcome.r.reason);
 }
 
 /* One record. */
@@ -456,7 +554,7 @@ static bool is_outdone(const struct keyed_question *q, const struct kbv_associat
 static bool is_final(enum kbv_status status)
 {
     return status == KBV_STATUS_BOUND || status == KBV_STATUS_BAD_INPUT ||
-           status == KBV_STATUS_LIMIT;
+           status == KBV_STATUS_LIMIT || status == KBV_STATUS_REFUSED;
 }
 
 /* The records of usage 3, or those of the others, in their order; *found is what counts so far. */
@@ -483,6 +581,7 @@ static struct keyed_finding judge_published(const struct kbv_verdict *base,
                                             const struct kbv_policy *p, int64_t now)
 {
     struct keyed_question q = {
+        .base = base,
         .presented = presented,
         .policy = p,
         .dane = {base->reference_names, role_of(base), p->security_level, now},

@@ -7,8 +7,10 @@
 #ifndef KBV_CORE_JUDGE_H
 #define KBV_CORE_JUDGE_H
 
+#include "cache.h"
 #include "dane.h"
 #include "presented.h"
+#include "ratelimit.h"
 #include "rrset.h"
 
 enum kbv_finding {
@@ -50,12 +52,17 @@ struct kbv_evidence {
 /* What the operator allows. Times in seconds. */
 struct kbv_policy {
     uint32_t max_ttl, max_negative_ttl;
-    uint32_t bogus_ttl;          /* Unbound's val-bogus-ttl */
-    bool require_secure;         /* the name asked is below a kbv-require-secure suffix */
-    bool pkix;                   /* a CA store is configured */
-    unsigned security_level;     /* OpenSSL's, 0 to 5 */
-    const struct kbv_dane *dane; /* for usages 0 to 2; NULL: chains cannot be judged */
+    uint32_t bogus_ttl;           /* Unbound's val-bogus-ttl */
+    bool require_secure;          /* the name asked is below a kbv-require-secure suffix */
+    bool pkix;                    /* a CA store is configured */
+    unsigned security_level;      /* OpenSSL's, 0 to 5 */
+    const struct kbv_dane *dane;  /* for usages 0 to 2; NULL: chains cannot be judged */
+    struct kbv_cache *cache;      /* of kbv_judge_kept_len octets a value; NULL: none */
+    struct kbv_ratelimit *chains; /* on the verification of chains; NULL: none */
 };
+
+/* Octets of what the judge keeps in policy's cache. */
+extern const size_t kbv_judge_kept_len;
 
 /* The unkeyed verdict for one path, issued at now. *v points into e, into associations (caller's
  * storage, cap octets, KBV_ASSOCIATIONS_MAX suffices) and into names (caller's storage for
@@ -71,7 +78,8 @@ void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, in
  * accepted). A base past its T is STALE, unless it is one of 32-35, which do not age. BAD_INPUT has
  * neither the keyed flag nor a subject; it is also what comes of a subject that is no key (kind
  * NONE, the digest of nothing) and of a certificate that only OpenSSL found malformed. LIMIT: more
- * paths would have to be looked for than one question may ask. A base that is keyed, or PUBLISHED
+ * paths would have to be looked for than one question may ask; REFUSED: than the client may in a
+ * second. A base that is keyed, or PUBLISHED
  * without associations, is the caller's mistake: TEMPFAIL. *v shares base's octets and may be base.
  * Never fails; allocates only where usages 0 to 2 meet certificates, and what it keeps of them is
  * in *presented, whose depth it sets. */

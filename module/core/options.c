@@ -80,13 +80,22 @@ static const struct kbv_option table[] = {
      .unit = "verdicts",
      .text = "How many verdicts may be in progress at once.",
      .offset = FIELD(max_pending)},
+    {.name = "kbv-chain-ratelimit",
+     .type = KBV_OPTION_U32,
+     .min = 0,
+     .max = 1000000,
+     .initial = "100",
+     .unit = "verifications",
+     .text = "How many certificate chains are verified for one client in a second; 0: no limit.",
+     .offset = FIELD(chain_ratelimit)},
     {.name = "kbv-cache-size",
      .type = KBV_OPTION_BYTES,
      .min = 64 * 1024,
+     .or_none = true,
      .max = 1024 * 1024 * 1024,
      .initial = "16m",
      .unit = "octets",
-     .text = "Memory for verdicts that are dear to make again.",
+     .text = "Memory for what is dear to find out again; 0: none.",
      .offset = FIELD(cache_size)},
     {.name = "kbv-qname-minimisation",
      .type = KBV_OPTION_BOOL,
@@ -197,11 +206,12 @@ static enum kbv_err bytes_in_range(const struct kbv_option *row, const char *val
         }
     }
     if (!number_parse(value, shift != 0 ? len - 1 : len, row->max >> shift, &n) ||
-        n << shift < row->min)
+        (n << shift < row->min && !(n == 0 && row->or_none)))
         return fail(m, KBV_ERR_FORMAT,
-                    "expected a number of octets from %lluk to %llum, as in 16m; k, m and g "
+                    "expected a number of octets from %lluk to %llum%s, as in 16m; k, m and g "
                     "multiply by 1024",
-                    (unsigned long long)row->min >> 10, (unsigned long long)row->max >> 20);
+                    (unsigned long long)row->min >> 10, (unsigned long long)row->max >> 20,
+                    row->or_none ? ", or 0" : "");
     *out = n << shift;
     return KBV_OK;
 }

@@ -55,7 +55,8 @@ struct kbv_options {
     uint32_t max_ttl;          /* [s] */
     uint32_t max_negative_ttl; /* [s] */
     uint32_t max_pending;      /* verdicts in progress */
-    size_t cache_size;         /* [octets] */
+    uint32_t chain_ratelimit;  /* verifications a client and second; 0: no limit */
+    size_t cache_size;         /* [octets]; 0: no table */
     struct kbv_name *require_secure;
     size_t n_require_secure;
     struct kbv_bundle *bundle; /* certificates of usages 0 and 1; NULL: none */
@@ -78,6 +79,7 @@ struct kbv_option {
     enum kbv_option_type type;
     bool repeatable;     /* every line adds; else the last line counts, as in unbound.conf */
     uint64_t min, max;   /* numbers only */
+    bool or_none;        /* 0 too, below min: without */
     const char *initial; /* the default as it would stand in unbound.conf; NULL: none */
     const char *unit;    /* "seconds"; NULL: none */
     const char *text;    /* what it does, one sentence */

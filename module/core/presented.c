@@ -122,6 +122,25 @@ void kbv_presented_clear(struct kbv_presented *p)
     p->parsed = NULL;
 }
 
+const uint8_t *kbv_presented_digest_all(struct kbv_presented *p)
+{
+    struct kbv_slice parts[2 * KBV_CHAIN_MAX];
+    uint8_t lengths[KBV_CHAIN_MAX][4];
+
+    if (p->has_all_digest)
+        return p->all_digest;
+    for (size_t i = 0; i < p->n_chain; i++) {
+        struct kbv_writer w = kbv_writer_on(lengths[i], sizeof(lengths[i]));
+
+        kbv_writer_u32(&w, (uint32_t)p->chain[i].len);
+        parts[2 * i] = (struct kbv_slice){lengths[i], sizeof(lengths[i])};
+        parts[2 * i + 1] = p->chain[i];
+    }
+    kbv_sha256(parts, 2 * p->n_chain, p->all_digest);
+    p->has_all_digest = true;
+    return p->all_digest;
+}
+
 struct kbv_slice kbv_presented_association(struct kbv_presented *p, uint8_t selector, uint8_t mtype)
 {
     const struct kbv_slice nothing = {NULL, 0};

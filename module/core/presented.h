@@ -8,6 +8,8 @@
 
 #include <kbv/request.h>
 
+#include "module/core/ratelimit.h"
+
 #define KBV_CHAIN_MAX 8 /* certificates; kbv_request_decode() takes no more */
 
 struct kbv_dane_chain;
@@ -21,11 +23,17 @@ struct kbv_presented {
     struct kbv_slice chain[KBV_CHAIN_MAX]; /* certificates as sent, end entity first */
     size_t n_chain;                        /* 0 with 1 to 3, 1 with 4 */
 
+    struct kbv_client client; /* who asks, for limits; zeros: unknown. Set by the caller */
+
     /* The judge's own: what it made of the above and need not make again. */
     uint8_t digests[2][2][64]; /* by selector and matching type - 1 */
     bool has_digest[2][2];
-    struct kbv_dane_chain *parsed; /* NULL: not yet */
-    unsigned verifications;        /* of chains */
+    struct kbv_dane_chain *parsed;      /* NULL: not yet */
+    uint8_t all_digest[KBV_DIGEST_LEN]; /* of all certificates */
+    bool has_all_digest;
+    unsigned verifications; /* of chains: paths looked for */
+    unsigned granted;       /* verifications that the limit allowed and that were not made yet */
+    bool refused;           /* the limit allowed no more */
     int depth; /* of the certificate that the last judgement matched, -1 none; one beyond the
                   chain for a key that only the record holds */
 };
@@ -39,13 +47,16 @@ struct kbv_presented kbv_presented_digest(const struct kbv_subject *subject);
 enum kbv_err kbv_presented_read(enum kbv_material kind, struct kbv_slice material,
                                 struct kbv_presented *p);
 
-/* The same as a digest alone, without a look at the DER: for an answer that says whose key it does not
- * judge. KBV_ERR_FORMAT: the end entity cannot be told apart. */
+/* The same as a digest alone, without a look at the DER: for an answer that says whose key it does
+ * not judge. KBV_ERR_FORMAT: the end entity cannot be told apart. */
 enum kbv_err kbv_presented_subject(enum kbv_material kind, struct kbv_slice material,
                                    struct kbv_presented *p);
 
 /* Frees what the judge keeps in *p. */
 void kbv_presented_clear(struct kbv_presented *p);
+
+/* SHA-256 over all certificates and their lengths. */
+const uint8_t *kbv_presented_digest_all(struct kbv_presented *p);
 
 /* The octets that selector and matching type (RFC 6698 sections 2.1.2 and 2.1.3) make of the end
  * entity; p NULL where what was presented does not tell, or the numbers are unknown. */

@@ -2,6 +2,7 @@
 /* Events in, module state out. */
 #include "config.h"
 
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "services/cache/dns.h"
@@ -38,6 +39,8 @@ void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
         .pkix = m->opts->bundle != NULL,
         .security_level = m->opts->security_level,
         .dane = m->dane,
+        .cache = m->cache,
+        .chains = m->chains,
     };
     for (size_t i = 0; i < m->opts->n_require_secure; i++) {
         const struct kbv_name *s = &m->opts->require_secure[i];
@@ -58,9 +61,32 @@ static int deadline_ms(const struct config_file *cfg)
 
 static void delete_module(struct kbv_module *m)
 {
+    kbv_cache_delete(m->cache);
+    kbv_ratelimit_delete(m->chains);
     kbv_dane_delete(m->dane);
     kbv_options_delete(m->opts);
     free(m);
+}
+
+/* The table and the limit on chains. They are new at each start and reload: what was found with
+ * other zones, trust anchors or CA certificates is gone. */
+static bool create_tables(struct kbv_module *m)
+{
+    uint8_t cache_secret[KBV_CACHE_SECRET_LEN], chains_secret[KBV_RATELIMIT_SECRET_LEN];
+
+    if (RAND_bytes(cache_secret, sizeof(cache_secret)) != 1 ||
+        RAND_bytes(chains_secret, sizeof(chains_secret)) != 1) {
+        log_err("kbv: no random octets from OpenSSL");
+        return false;
+    }
+    m->chains = kbv_ratelimit_create(m->opts->chain_ratelimit, chains_secret);
+    if (m->opts->cache_size != 0)
+        m->cache = kbv_cache_create(m->opts->cache_size, kbv_judge_kept_len, cache_secret);
+    if (!m->chains || (m->opts->cache_size != 0 && !m->cache)) {
+        log_err("kbv: out of memory for kbv-cache-size");
+        return false;
+    }
+    return true;
 }
 
 static int kbv_init(struct module_env *env, int id)
@@ -78,6 +104,10 @@ static int kbv_init(struct module_env *env, int id)
     m->dane = kbv_dane_create(m->opts->bundle);
     if (!m->dane) {
         log_err("kbv: OpenSSL could not set up DANE");
+        delete_module(m);
+        return 0;
+    }
+    if (!create_tables(m)) {
         delete_module(m);
         return 0;
     }
@@ -382,7 +412,10 @@ static void kbv_clear(struct module_qstate *qstate, int id)
 static size_t kbv_get_mem(struct module_env *env, int id)
 {
     struct kbv_module *m = env->modinfo[id];
-    return m ? sizeof(*m) + sizeof(*m->opts) + m->opts->n_zones * sizeof(*m->opts->zones) : 0;
+    if (!m)
+        return 0;
+    return sizeof(*m) + sizeof(*m->opts) + m->opts->n_zones * sizeof(*m->opts->zones) +
+           (m->cache ? kbv_cache_counts(m->cache).bytes : 0);
 }
 
 /* Unbound calls through these pointers only; its white-list takes them from here. */

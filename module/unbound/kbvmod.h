@@ -28,6 +28,8 @@ struct ub_packed_rrset_key;
 struct kbv_module {
     struct kbv_options *opts;
     struct kbv_dane *dane;
+    struct kbv_cache *cache;      /* NULL: kbv-cache-size is 0 */
+    struct kbv_ratelimit *chains; /* kbv-chain-ratelimit */
     uint32_t bogus_ttl;  /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
     int deadline_ms;     /* a verdict in progress waits for records no longer */
     atomic_uint pending; /* verdicts in progress */

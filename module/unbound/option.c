@@ -45,6 +45,7 @@ struct reply {
     bool local;    /* local data: the operator's own word */
     bool datagram; /* over UDP, and not from a loopback address */
     bool udp;
+    struct kbv_client client;
     struct kbv_question *question; /* of the option; see question_of() */
     bool question_read;
 };
@@ -65,6 +66,16 @@ static bool is_loopback(const struct sockaddr_storage *a)
     return false;
 }
 
+/* Who asks, through a proxy too: its address, not the proxy's. */
+static struct kbv_client client_of(const struct sockaddr_storage *a)
+{
+    if (a->ss_family == AF_INET)
+        return kbv_client_at((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr, 4);
+    if (a->ss_family == AF_INET6)
+        return kbv_client_at((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+    return (struct kbv_client){{0}};
+}
+
 /* How the client is connected. Without knowledge it is a far one over UDP. */
 static void read_transport(struct reply *r, const struct edns_data *edns,
                            const struct comm_reply *repinfo)
@@ -79,6 +90,7 @@ static void read_transport(struct reply *r, const struct edns_data *edns,
     /* DNS over QUIC has a type of its own, and is not named among the transports served. */
     r->udp = repinfo->c->type != comm_tcp && repinfo->c->type != comm_http;
     r->datagram = r->udp && !is_loopback(&repinfo->client_addr);
+    r->client = client_of(&repinfo->client_addr);
 }
 
 /* The option's octets if there is one; *many if there are more. */
@@ -185,6 +197,7 @@ static size_t derive(const struct reply *r, struct kbv_presented *presented, str
     if (presented->material == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
     kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
+    presented->client = r->client;
     for (size_t i = 0; i < n; i++)
         kbv_judge_keyed(&v[i], presented, &p, r->now, &v[i]);
     kbv_presented_clear(presented);

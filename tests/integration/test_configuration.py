@@ -45,6 +45,7 @@ REFUSED = {
     "kbv-max-ttl with a unit": (["kbv:", "!kbv-max-ttl: 1h"], []),
     "kbv-max-negative-ttl without a value": (["kbv:", '!kbv-max-negative-ttl: ""'], []),
     "kbv-max-pending": (["kbv:", "!kbv-max-pending: many"], []),
+    "kbv-chain-ratelimit": (["kbv:", "!kbv-chain-ratelimit: none"], ["0", "1000000"]),
     "kbv-cache-size": (["kbv:", "!kbv-cache-size: 16q"], ["m", "k"]),
     "kbv-ca-bundle without a file": (["kbv:", '!kbv-ca-bundle: "/nonexistent.pem"'], ["PEM"]),
     "kbv-ca-bundle without a certificate": (["kbv:", '!kbv-ca-bundle: "/dev/null"'],
@@ -77,7 +78,9 @@ ACCEPTED = {
                   'kbv-zone: "d.example deveui form=flat lookup=service"', "kbv-literal: no",
                   "kbv-rrtype: 65301", "kbv-edns-option: 65101", "kbv-txt: no", "kbv-max-ttl: 60",
                   "kbv-max-negative-ttl: 5", 'kbv-require-secure: "x.example"',
-                  "kbv-max-pending: 10", "kbv-qname-minimisation: yes", "kbv-cache-size: 4m"],
+                  "kbv-max-pending: 10", "kbv-qname-minimisation: yes", "kbv-cache-size: 4m",
+                  "kbv-chain-ratelimit: 10"],
+    "neither table nor limit": ["kbv:", "kbv-cache-size: 0", "kbv-chain-ratelimit: 0"],
     "bounded serve-expired": ["server:", "serve-expired: yes", "serve-expired-ttl: 3600"],
     "no kbv: clause": ["server:"],
 }

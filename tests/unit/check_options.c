@@ -52,6 +52,7 @@ START_TEST(defaults_are_those_of_the_manual)
     ck_assert_uint_eq(o->max_pending, 1000);
     ck_assert_uint_eq(o->security_level, 2);
     ck_assert_ptr_null(o->bundle);
+    ck_assert_uint_eq(o->chain_ratelimit, 100);
     ck_assert_uint_eq(o->cache_size, 16 * 1024 * 1024);
     ck_assert_int_eq(kbv_options_finish(o, err, sizeof(err)), KBV_OK);
 }
@@ -70,7 +71,7 @@ START_TEST(every_row_has_a_name_a_text_and_a_default_that_it_accepts)
         if (row->initial != NULL)
             set_ok(row->name, row->initial);
     }
-    ck_assert_uint_eq(n, 13);
+    ck_assert_uint_eq(n, 14);
     ck_assert_ptr_null(kbv_option_row(SIZE_MAX));
 }
 END_TEST
@@ -97,6 +98,8 @@ START_TEST(a_value_changes_its_own_field_and_no_other)
     before.max_pending = 1000000;
     set_ok("kbv-security-level", "5");
     before.security_level = 5;
+    set_ok("kbv-chain-ratelimit", "0");
+    before.chain_ratelimit = 0;
     set_ok("kbv-cache-size", "64k");
     before.cache_size = 65536;
     ck_assert_mem_eq(o, &before, sizeof(before));
@@ -115,8 +118,8 @@ static const struct {
     const char *value;
     size_t bytes;
 } sizes[] = {
-    {"65536", 65536},    {"64k", 65536},   {"64K", 65536},   {"1m", 1048576},
-    {"1024m", 1u << 30}, {"1g", 1u << 30}, {"1G", 1u << 30}, {"16M", 16u << 20u},
+    {"0", 0},        {"0m", 0},           {"65536", 65536}, {"64k", 65536},   {"64K", 65536},
+    {"1m", 1048576}, {"1024m", 1u << 30}, {"1g", 1u << 30}, {"1G", 1u << 30}, {"16M", 16u << 20u},
 };
 
 START_TEST(sizes_take_k_m_and_g)
@@ -163,7 +166,10 @@ static const struct {
     {"kbv-max-pending", "1000001", "verdicts from 1 to 1000000"},
 
     {"kbv-cache-size", "", "octets from 64k to 1024m"},
-    {"kbv-cache-size", "0", "octets from 64k to 1024m"},
+    {"kbv-cache-size", "1", "octets from 64k to 1024m, or 0"},
+    {"kbv-chain-ratelimit", "-1", "verifications from 0 to 1000000"},
+    {"kbv-chain-ratelimit", "1000001", "verifications from 0 to 1000000"},
+    {"kbv-chain-ratelimit", "", "verifications from 0 to 1000000"},
     {"kbv-cache-size", "m", "octets from 64k to 1024m"},
     {"kbv-cache-size", "63k", "octets from 64k to 1024m"},
     {"kbv-cache-size", "65535", "octets from 64k to 1024m"},

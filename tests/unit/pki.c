@@ -229,6 +229,8 @@ enum kbv_status pki_trial_judge(struct pki_trial *t)
     if (without_store == NULL)
         without_store = kbv_dane_create(NULL);
     policy.dane = t->dane != NULL ? t->dane : without_store;
+    policy.cache = t->cache;
+    policy.chains = t->chains;
     ck_assert_ptr_nonnull(policy.dane);
     judge_base(t, &policy, now);
     if (kind >= KBV_MATERIAL_CERT) {
@@ -245,11 +247,14 @@ enum kbv_status pki_trial_judge(struct pki_trial *t)
     }
     t->read = kbv_presented_read(kind, octets, &presented);
     t->depth = -1;
+    t->verifications = 0;
     t->reason[0] = '\0';
     if (t->read != KBV_OK)
         return t->v.status = KBV_STATUS_BAD_INPUT;
+    presented.client = t->client;
     kbv_judge_keyed(&t->base, &presented, &policy, now, &t->v);
     t->depth = presented.depth;
+    t->verifications = presented.verifications;
     kbv_presented_clear(&presented);
     check_encodes(&t->v);
     ck_assert_int_ne(t->v.status, KBV_STATUS_PUBLISHED);

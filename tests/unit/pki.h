@@ -51,6 +51,9 @@ struct pki_trial {
     int level;                  /* 0: 2; -1: 0 */
     struct kbv_dane *dane;      /* NULL: one without CA certificates */
     bool pkix;                  /* dane has some */
+    struct kbv_cache *cache;    /* NULL: none */
+    struct kbv_ratelimit *chains;
+    struct kbv_client client;
     struct pki_octets records[PKI_RECORDS_MAX];
     size_t n_records;
     struct pki_octets chain[KBV_CHAIN_MAX];
@@ -59,6 +62,7 @@ struct pki_trial {
     enum kbv_err read; /* of what was presented */
     struct kbv_verdict base, v;
     int depth;
+    unsigned verifications;
     char reason[KBV_REASON_MAX + 1];
     /* What the verdicts point into. */
     struct octets_name owner_wire, name_wires[3];

@@ -59,16 +59,25 @@ def _exactly(connection, n):
     return octets
 
 
-def ask(name, rrtype, option, server="127.0.0.1", tcp=True, timeout_s=10):
-    """The octets of the option in the reply."""
+def proxied(source, destination="192.0.2.53"):
+    """The header by which a proxy says for whom it asks over TCP (PROXY protocol, version 2)."""
+    return b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack(">H", 12) + \
+        socket.inet_aton(source) + socket.inet_aton(destination) + struct.pack(">HH", 1, 53)
+
+
+def ask(name, rrtype, option, server="127.0.0.1", tcp=True, timeout_s=10, source=None, port=53,
+        preface=b""):
+    """The octets of the option in the reply. source: our address; preface: goes before all else."""
     number, message = _question(name, rrtype, option)
     kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with socket.socket(family, kind) as connection:
         connection.settimeout(timeout_s)
-        connection.connect((server, 53))
+        if source:
+            connection.bind((source, 0))
+        connection.connect((server, port))
         if tcp:
-            connection.sendall(struct.pack(">H", len(message)) + message)
+            connection.sendall(preface + struct.pack(">H", len(message)) + message)
             reply = _exactly(connection, struct.unpack(">H", _exactly(connection, 2))[0])
         else:
             connection.send(message)
