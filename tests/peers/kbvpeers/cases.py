@@ -4,6 +4,7 @@
 Case N is a server (or client) with the name `cNN.op-a.example`. What it sends and what its TLSA
 records hold are certificates by their names here: `leaf` is its own, `CA` the operator's authority,
 `other …` somebody else's. A verdict other than BOUND is a refusal.
+The prose of docs/peers.md cites numbers.
 """
 
 import ipaddress
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 
 from . import pki
 
-BOUND, NOT_BOUND, UNUSABLE, DOWNGRADE = "BOUND", "NOT_BOUND", "UNUSABLE", "DOWNGRADE"
+BOUND, NOT_BOUND, UNUSABLE = "BOUND", "NOT_BOUND", "UNUSABLE"
+DOWNGRADE, LIMIT = "DOWNGRADE", "LIMIT"
 # A rule of this project where the RFCs leave it open: who does otherwise is not wrong.
 OURS = "ours"
 
@@ -174,6 +176,11 @@ def usage_2(add):
     bound = pki.authority("Operator A, elsewhere", CA, only_below="elsewhere.example")
     add("a CA for other names", "leaf, bounded CA, CA", "2 0 1 CA", NOT_BOUND, "5280 §4.2.1.10",
         leaf={"issuer": bound}, bounded_CA=bound)
+    odd = pki.with_unknown_key(CA)
+    add("the anchor's key is of an unknown algorithm", "leaf, odd CA", "2 0 1 odd CA", NOT_BOUND,
+        "5280 §6.1.3", odd_CA=odd)
+    add("a CA with such a key beside the right one", "leaf, odd CA, CA", "2 0 1 CA", BOUND,
+        "8446 §4.4.2", odd_CA=odd)
     add("RSA of 1024 bits", "leaf, CA", "2 0 1 CA", DOWNGRADE, OURS, leaf={"key": "RSA-1024"})
     add("signed with SHA-1", "leaf, CA", "2 0 1 CA", DOWNGRADE, OURS, leaf={"digest": "sha1"})
     add("the key fits, no record is for the CA", "leaf, CA", "2 1 1 other CA, 3 1 1 leaf", BOUND,
@@ -187,6 +194,8 @@ def usage_2_names(add):
         leaf={"names": [], "cn": lambda host: host})
     add("the name second", "leaf, CA", "2 0 1 CA", BOUND, "7671 §7",
         leaf={"names": lambda host: ["other.example", host]})
+    add("the name beside an otherName", "leaf, CA", "2 0 1 CA", BOUND, "7671 §7",
+        leaf={"other_name": True})
     add("`*` for one label", "leaf, CA", "2 0 1 CA", BOUND, "9525 §6.3",
         leaf={"names": ["*.op-a.example"]})
     add("`*` for a part of a label", "leaf, CA", "2 0 1 CA", NOT_BOUND, "9525 §6.3",
@@ -264,6 +273,8 @@ def records(add):
         ", ".join([*(f"3 1 1 {n:064x}" for n in range(1, 5)), "3 1 1 leaf"]), BOUND, "6698 §2.1")
     add("the right one among 64", "leaf, CA",
         ", ".join([*(f"3 1 1 {n:064x}" for n in range(1, 64)), "3 1 1 leaf"]), BOUND, "6698 §2.1")
+    add("the right one among 101", "leaf, CA",
+        ", ".join([*(f"3 1 1 {n:064x}" for n in range(1, 101)), "3 1 1 leaf"]), LIMIT, OURS)
 
 
 def pkix(add):
@@ -277,6 +288,13 @@ def pkix(add):
         leaf=public)
     add("the leaf, by a public CA", "leaf, public CA", "1 1 1 leaf", BOUND, "7671 §5.3",
         leaf=public)
+    add("the leaf in full, by a public CA", "leaf, public CA", "1 0 0 leaf", BOUND, "7671 §5.3",
+        leaf=public)
+    add("a public CA in full", "leaf, public CA", "0 0 0 public CA", BOUND, "7671 §5.4", leaf=public)
+    add("another leaf's record and one for the path's CA as an anchor", "leaf, public CA",
+        "1 1 1 other leaf, 2 0 1 public CA", BOUND, "6698 §2.1.1", leaf=public)
+    add("the leaf's record fits without PKIX, and one for its private CA", "leaf, CA",
+        "1 1 1 leaf, 2 0 1 CA", BOUND, "6698 §2.1.1")
     add("the leaf, by a CA that is not public", "leaf, CA", "1 1 1 leaf", NOT_BOUND, "7671 §5.3")
     add("the leaf, with another name", "leaf, public CA", "1 1 1 leaf", NOT_BOUND, "7671 §5.3",
         leaf={**public, "names": ["other.example"]})

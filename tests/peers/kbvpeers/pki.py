@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 NOW = datetime.datetime.utcnow().replace(microsecond=0)
 PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+SMTP_UTF8_MAILBOX = ObjectIdentifier("1.3.6.1.5.5.7.8.9")
 HASHES = {"sha256": hashes.SHA256, "sha1": hashes.SHA1}
 
 
@@ -53,14 +54,14 @@ def new_key(kind="P-256"):
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def issue(issuer=None, *, cn="peer", names=(), addresses=(), ca=False, path_len=None,
-          only_below=None, purpose="server", days=(-1, 30), key="P-256", digest="sha256",
-          critical=None, key_id=None, subject=None, broken=False):
+def issue(issuer=None, *, cn="peer", names=(), addresses=(), other_name=False, ca=False,
+          path_len=None, only_below=None, purpose="server", days=(-1, 30), key="P-256",
+          digest="sha256", critical=None, key_id=None, subject=None, broken=False):
     """A certificate of `issuer`, self-signed if there is none.
 
-    days: notBefore and notAfter from now. only_below: a name constraint. purpose: extended key
-    usage, None for none. critical: an OID of a critical extension that nobody knows. key: a kind,
-    or a private key. broken: the signature does not verify.
+    other_name: adds one to the dNSNames. days: notBefore and notAfter from now. only_below: a name
+    constraint. purpose: extended key usage, None for none. critical: an OID of a critical extension
+    that nobody knows. key: a kind, or a private key. broken: the signature does not verify.
     """
     key = new_key(key) if isinstance(key, str) else key
     issuer = issuer and issuer.signer
@@ -78,7 +79,8 @@ def issue(issuer=None, *, cn="peer", names=(), addresses=(), ca=False, path_len=
     if names or addresses:
         builder = builder.add_extension(x509.SubjectAlternativeName(
             [x509.DNSName(name) for name in names] +
-            [x509.IPAddress(address) for address in addresses]), False)
+            [x509.IPAddress(address) for address in addresses] +
+            [x509.OtherName(SMTP_UTF8_MAILBOX, b"\x0c\x03a@b")] * other_name), False)
     if ca:
         builder = builder.add_extension(x509.KeyUsage(
             False, False, False, False, False, True, True, False, False), True)
@@ -101,6 +103,14 @@ def issue(issuer=None, *, cn="peer", names=(), addresses=(), ca=False, path_len=
                 key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                   serialization.NoEncryption()).decode(),
                 Signer(key, subject, own_id))
+
+
+def with_unknown_key(cert):
+    """The same certificate, its key of an algorithm that nobody knows, its signature broken."""
+    known, unknown = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d027f")
+    assert cert.der.count(known) == 1, "not a key on a named curve"
+    return Cert(cert.der.replace(known, unknown), cert.spki.replace(known, unknown), cert.key_pem,
+                cert.signer)
 
 
 def authority(cn, issuer=None, **how):

@@ -22,12 +22,19 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self):
         context = self.server.contexts.get(self.request.getsockname()[0])
         self.request.settimeout(20)
-        try:
-            with context.wrap_socket(self.request, server_side=True) as connection:
+        with context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False) \
+                as connection:
+            try:
+                connection.do_handshake()
                 while connection.recv(4096):
                     pass
-        except (ssl.SSLError, OSError):
-            pass  # refused, or gone without a word: that is the client's to say
+            except (ssl.SSLError, OSError):
+                pass  # refused, or gone without a word: that is the client's to say
+            try:  # never first to close: a client may be writing
+                while socket.socket.recv(connection, 4096):
+                    pass
+            except OSError:
+                pass
 
 
 class _Server(socketserver.ThreadingTCPServer):
