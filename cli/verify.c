@@ -66,6 +66,24 @@ static bool read_record(struct verify *q, const char *text)
     return true;
 }
 
+/* Records, one a line, as dig +short prints them; empty lines are passed over. */
+static bool read_records(struct verify *q, const char *text)
+{
+    char *copy = strdup(text), *rest = NULL;
+    size_t n = 0;
+    bool good = copy != NULL;
+
+    for (char *line = good ? strtok_r(copy, "\n", &rest) : NULL; good && line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (line[strspn(line, BLANKS)] == '\0')
+            continue;
+        good = read_record(q, line);
+        n++;
+    }
+    free(copy);
+    return good && n != 0;
+}
+
 /* ---- judging ---- */
 
 /* What discovery would have found for a literal owner with these records. */
@@ -238,7 +256,7 @@ static int read_option(struct verify *q, int option, const char *arg)
         q->n_names++;
         return 0;
     case 't':
-        if (!read_record(q, arg))
+        if (!read_records(q, arg))
             return usage_error(q->self, "--tlsa %s: expected \"3 1 1 HEX\"", arg);
         return 0;
     case 'a':
@@ -334,6 +352,7 @@ const struct command command_verify = {
         "input. NAME tells the role: _PORT._tcp.HOST is a server's, whose certificate must be\n"
         "for HOST; every other one is a client's, whose certificate must be for NAME. Usage 3\n"
         "needs no name.\n\n"
+        "  --tlsa \"U S M HEX\"    a record, or several, one a line; repeatable\n"
         "  --chain F             certificates, the end entity's first, as the peer sent them\n"
         "  --cert F              the end entity's certificate alone, the first in F\n"
         "  --spki F              its public key alone\n"
