@@ -113,6 +113,18 @@ def nibbles_on_demand(described):
     assert all(name.endswith(f".{part}") for part in parts), f"strange names: {sorted(parts)}"
 
 
+def unregistered_cost_nothing(described):
+    """One denial covers every JoinEUI of its gap: whoever transmits can choose any of them."""
+    with Resolver(described):
+        name = next(case["name"] for case in described["cases"] if case["id"] == "unregistered")
+        dig(name)
+        seen = Upstream(described)
+        for digit in "01234567":
+            found = [verdicts.decode(octets)["status"] for octets in dig(digit + name[1:]).verdicts]
+            same("verdicts", found, ["NO_BINDING"])
+        same("questions", sorted(seen.questions()), [])
+
+
 def minimised_elsewhere(described):
     """Names below no zone of ours are minimised as ever: the root learns of the last label only."""
     with Resolver(described):
@@ -172,6 +184,7 @@ def main():
             ("no question goes to strangers, and none of ours to anyone", nobody_else),
             ("a cold JoinEUI is asked for by its whole name", no_nibbles),
             ("kbv-qname-minimisation: yes goes nibble by nibble", nibbles_on_demand),
+            ("JoinEUIs beside one that nobody registered cost no question", unregistered_cost_nothing),
             ("other names are minimised as ever", minimised_elsewhere),
             ("NAPTR, A and AAAA of a name are asked for at once", first_step_at_once),
             ("TLSA, A and AAAA of a host are asked for at once", host_step_at_once)]:
