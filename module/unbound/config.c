@@ -40,8 +40,8 @@ static const struct kbv_conf_line *kbv_line(const struct kbv_conf_line *l)
 
 /* Options of Unbound's whose place a message may have to name. */
 static const char *const watched[] = {
-    "module-config", "val-permissive-mode", "val-override-date",
-    "serve-expired", "serve-expired-ttl",   "serve-expired-ttl-reset",
+    "module-config",     "val-permissive-mode",     "val-override-date", "serve-expired",
+    "serve-expired-ttl", "serve-expired-ttl-reset", "cache-min-ttl",     "serve-original-ttl",
 };
 
 /* Those whose value can be a name or a record of ours; there may be very many of them. */
@@ -176,6 +176,29 @@ static bool validation_check(const struct config_file *cfg)
     return true;
 }
 
+/* Options of Unbound's with which records come back from cachedb younger than they are. */
+static bool sharing_check(const struct config_file *cfg)
+{
+    static const char younger[] = "records that come back from cachedb would not show their age: ";
+    char message[MESSAGE_MAX];
+
+    if (strstr(cfg->module_conf, "cachedb") == NULL)
+        return true;
+    if (cfg->min_ttl > 0) {
+        snprintf(message, sizeof(message), "%sexpected 0, or module-config without cachedb",
+                 younger);
+        log_option(cfg, "cache-min-ttl", NULL, "set", message);
+        return false;
+    }
+    if (cfg->serve_original_ttl) {
+        snprintf(message, sizeof(message), "%sexpected no, or module-config without cachedb",
+                 younger);
+        log_option(cfg, "serve-original-ttl", NULL, "yes", message);
+        return false;
+    }
+    return true;
+}
+
 /* Names and records that kbv alone makes. view: its name, NULL for the server's own. */
 static void log_local(const struct config_file *cfg, const char *key, const char *value,
                       const char *view, uint16_t rrtype)
@@ -264,7 +287,8 @@ int kbv_config_check(struct config_file *cfg)
     o = kbv_config_read(cfg);
     if (o == NULL)
         return 0;
-    ok = stack_check(cfg, n, leftmost) && validation_check(cfg) && answers_check(cfg, o->rrtype);
+    ok = stack_check(cfg, n, leftmost) && validation_check(cfg) && sharing_check(cfg) &&
+         answers_check(cfg, o->rrtype);
     kbv_options_delete(o);
     return ok;
 }

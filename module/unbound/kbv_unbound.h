@@ -51,6 +51,9 @@ int kbv_config_stack_known(const char *module_conf);
 /* config.c: true if both hold the same kbv: clauses, and kbv in module-config or not. */
 int kbv_config_same(struct config_file *a, struct config_file *b);
 
+/* kbvmod.c: true while kbv is in the running stack, for code that has no environment at hand. */
+int kbv_running(void);
+
 /* static.c: true if the iterator is to send qname, len octets, as it is: it is at or below a zone
  * of ours, and the operator did not ask for minimisation there. */
 int kbv_no_minimise(struct module_env *env, uint8_t *qname, size_t len);

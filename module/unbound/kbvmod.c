@@ -23,6 +23,14 @@
 /* How long a verdict that missed its deadline stays [s]. */
 #define KEEP_LATE_S 1
 
+/* How many environments have the module: testbound and libunbound may set up more than one. */
+static atomic_int running;
+
+int kbv_running(void)
+{
+    return atomic_load_explicit(&running, memory_order_relaxed) > 0;
+}
+
 struct kbv_module *kbv_module_of(struct module_env *env)
 {
     int id = env->mesh ? modstack_find(&env->mesh->mods, "kbv") : -1;
@@ -121,9 +129,10 @@ static int kbv_init(struct module_env *env, int id)
         env->modinfo[id] = NULL;
         return 0;
     }
-    /* The caches may be older than this configuration (reload_keep_cache): other zones, other trust
-     * anchors, and records of the network under what is our type now. */
+    /* The caches may be older than this configuration (reload_keep_cache): other zones, records of
+     * the network under what is our type now, and what was validated with other trust anchors. */
     kbv_reply_forget_all(env, m);
+    atomic_fetch_add(&running, 1);
     return 1;
 }
 
@@ -132,6 +141,7 @@ static void kbv_deinit(struct module_env *env, int id)
     struct kbv_module *m = env->modinfo[id];
     if (!m)
         return;
+    atomic_fetch_sub(&running, 1);
     kbv_option_unregister(env, id);
     delete_module(m);
     env->modinfo[id] = NULL;

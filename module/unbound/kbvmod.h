@@ -90,7 +90,8 @@ bool kbv_reply_cached(struct module_qstate *qstate);
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
                                                         const struct kbv_question *q,
                                                         uint16_t rrtype);
-/* Takes every answer of the kind that is made here out of the message cache, whoever made it. */
+/* Takes every answer of the kind that is made here out of the message cache, whoever made it, and
+ * marks all others, and all RRsets, as not validated: they are when somebody asks for them. */
 void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m);
 /* The RRset of that type in the answer section if it was made here, or NULL. */
 const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, uint16_t type);

@@ -206,30 +206,34 @@ bool kbv_reply_cached(struct module_qstate *qstate)
     return true;
 }
 
-/* What to take out of the message cache. */
-struct forget {
-    uint16_t rrtype;
-    time_t expired;
-};
-
-static void forget_one(struct lruhash_entry *e, void *arg)
+static void forget_message(struct lruhash_entry *e, void *arg)
 {
-    const struct forget *f = arg;
+    const uint16_t *rrtype = arg;
     const struct msgreply_entry *key = e->key;
     struct reply_info *rep = e->data;
 
-    if (key->key.qtype != f->rrtype && !kbv_name_under_kbv(key->key.qname, key->key.qname_len))
-        return;
-    rep->ttl = rep->prefetch_ttl = rep->serve_expired_ttl = f->expired;
+    rep->security = sec_status_unchecked;
+    /* As unbound-control's flush commands do it: expired, and not to be served as such either. */
+    if (key->key.qtype == *rrtype || kbv_name_under_kbv(key->key.qname, key->key.qname_len))
+        rep->ttl = rep->prefetch_ttl = rep->serve_expired_ttl = 0;
+}
+
+static void forget_rrset(struct lruhash_entry *e, void *arg)
+{
+    struct packed_rrset_data *d = e->data;
+    (void)arg;
+
+    d->security = sec_status_unchecked;
 }
 
 void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m)
 {
-    /* As unbound-control's flush commands do it: expired, and not to be served as such either. */
-    struct forget f = {m->opts->rrtype, 0};
+    uint16_t rrtype = m->opts->rrtype;
 
     if (env->msg_cache)
-        slabhash_traverse(env->msg_cache, 1, forget_one, &f);
+        slabhash_traverse(env->msg_cache, 1, forget_message, &rrtype);
+    if (env->rrset_cache)
+        slabhash_traverse(&env->rrset_cache->table, 1, forget_rrset, NULL);
 }
 
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "services/mesh.h"
+#include "services/modstack.h"
 #include "sldns/sbuffer.h"
 #include "util/data/msgreply.h"
 #include "util/data/packed_rrset.h"
@@ -42,6 +43,14 @@ int kbv_refuse_answer(struct module_env *env, struct reply_info *rep)
     return 0;
 }
 
+static bool listed(const char *const list[], size_t n, const char *option)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], option) == 0)
+            return true;
+    return false;
+}
+
 int kbv_option_fixed(struct module_env *env, const char *option)
 {
     /* What kbv_config_check() looks at: with other values verdicts would be served that are not
@@ -49,13 +58,14 @@ int kbv_option_fixed(struct module_env *env, const char *option)
     static const char *const fixed[] = {
         "val-permissive-mode:", "val-override-date:", "serve-expired:", "serve-expired-ttl:",
         "serve-expired-ttl-reset:"};
+    static const char *const with_cachedb[] = {"cache-min-ttl:", "serve-original-ttl:"};
 
     if (kbv_module_of(env) == NULL)
         return 0;
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-        if (strcmp(option, fixed[i]) == 0)
-            return 1;
-    return 0;
+    if (listed(fixed, sizeof(fixed) / sizeof(fixed[0]), option))
+        return 1;
+    return modstack_find(&env->mesh->mods, "cachedb") >= 0 &&
+           listed(with_cachedb, sizeof(with_cachedb) / sizeof(with_cachedb[0]), option);
 }
 
 static void reverse(uint8_t *begin, uint8_t *end)

@@ -58,6 +58,12 @@ REFUSED = {
                                      ["serve-expired: yes"]),
     "serve-expired with a reset": (["server:", "serve-expired: yes", "serve-expired-ttl: 3600",
                                     "!serve-expired-ttl-reset: yes"], ["no"]),
+    "cache-min-ttl with cachedb": (
+        ["server:", 'module-config: "kbv validator cachedb iterator"', "!cache-min-ttl: 60"],
+        ["0", "cachedb", "age"]),
+    "serve-original-ttl with cachedb": (
+        ["server:", 'module-config: "kbv validator cachedb iterator"', "!serve-original-ttl: yes"],
+        ["no", "cachedb", "age"]),
     "kbv behind the validator": (["server:", '!module-config: "validator kbv iterator"'], [STACK]),
     "kbv twice": (["server:", '!module-config: "kbv kbv validator iterator"'], [STACK]),
     "a clause without the module": (["server:", 'module-config: "validator iterator"', "kbv:",
@@ -82,6 +88,9 @@ ACCEPTED = {
                   "kbv-chain-ratelimit: 10"],
     "neither table nor limit": ["kbv:", "kbv-cache-size: 0", "kbv-chain-ratelimit: 0"],
     "bounded serve-expired": ["server:", "serve-expired: yes", "serve-expired-ttl: 3600"],
+    "cache-min-ttl and serve-original-ttl without cachedb": ["server:", "cache-min-ttl: 60",
+                                                             "serve-original-ttl: yes"],
+    "cachedb": ["server:", 'module-config: "kbv validator cachedb iterator"', "cache-min-ttl: 0"],
     "no kbv: clause": ["server:"],
 }
 
