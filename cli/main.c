@@ -10,7 +10,7 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {&command_name, &command_decode, &command_verify,
-                                                 &command_tlsa, &command_keygen};
+                                                 &command_tlsa, &command_lint,   &command_keygen};
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -8,21 +8,20 @@
 
 #include "cli/cli.h"
 #include "cli/material.h"
+#include "cli/offline.h"
 #include "lib/text.h"
-#include "module/core/judge.h"
 #include "module/core/tlsa.h"
 
 enum {
     RECORDS_MAX = KBV_TLSA_MAX + 1, /* one too many is a verdict: LIMIT */
-    TTL_S = 3600,
 };
 
 struct verify {
     const struct command *self;
     uint8_t owner[KBV_NAME_MAX];
     size_t owner_len;
-    uint8_t names[KBV_REFERENCE_NAMES_MAX][KBV_NAME_MAX]; /* --name */
-    size_t name_lens[KBV_REFERENCE_NAMES_MAX], n_names;
+    uint8_t names[KBV_REFERENCE_NAMES_MAX - 1][KBV_NAME_MAX]; /* --name */
+    size_t name_lens[KBV_REFERENCE_NAMES_MAX - 1], n_names;
     struct kbv_slice records[RECORDS_MAX]; /* RDATA, owned */
     size_t n_records;
     struct kbv_request request; /* its material is owned */
@@ -86,36 +85,6 @@ static bool read_records(struct verify *q, const char *text)
 
 /* ---- judging ---- */
 
-/* What discovery would have found for a literal owner with these records. */
-static void judge_base(const struct verify *q, const struct kbv_policy *policy,
-                       uint8_t *associations, uint8_t *names, struct kbv_verdict *base)
-{
-    struct kbv_slice host = {q->owner, q->owner_len};
-    struct kbv_rrset tlsa = {
-        .owner = host,
-        .type = KBV_TYPE_TLSA,
-        .security = KBV_SEC_SECURE,
-        .added = q->now,
-        .ttl_end = q->now + TTL_S,
-        .rr = q->records,
-        .n_rr = q->n_records,
-    };
-    struct kbv_evidence e = {
-        .finding = KBV_FOUND_TLSA,
-        .security = KBV_SEC_SECURE,
-        .ede = KBV_EDE_NONE,
-        .owner = host,
-        .tlsa = &tlsa,
-        .life_end = q->now + TTL_S,
-    };
-
-    kbv_name_is_server_owner(q->owner, q->owner_len, &host.p, &host.len);
-    e.reference_names[e.n_reference_names++] = host;
-    for (size_t i = 0; i < q->n_names; i++)
-        e.reference_names[e.n_reference_names++] = (struct kbv_slice){q->names[i], q->name_lens[i]};
-    kbv_judge_base(&e, policy, q->now, associations, KBV_ASSOCIATIONS_MAX, names, base);
-}
-
 /* Reads what was presented if it is what a request may hold: the resolver's caps, before any
  * parsing. NULL, or what is wrong with it. */
 static const char *read_presented(const struct verify *q, struct kbv_presented *presented)
@@ -144,8 +113,8 @@ static void explain(const struct verify *q, const struct kbv_verdict *v, int dep
     if (v->status == KBV_STATUS_BOUND) {
         kbv_time_text(v->not_after, time);
         printf("  until     %s, %s\n", time,
-               v->not_after - v->issued == TTL_S ? "the records' TTL taken as an hour"
-                                                 : "when a certificate of the path ends");
+               v->not_after - v->issued == OFFLINE_TTL_S ? "the records' TTL taken as an hour"
+                                                         : "when a certificate of the path ends");
     }
     if (v->reason.len != 0)
         printf("  reason    %.*s\n", (int)v->reason.len, (const char *)v->reason.p);
@@ -158,8 +127,8 @@ static int judge(const struct verify *q, struct kbv_bundle *bundle, const char *
     static uint8_t names[KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX];
     struct kbv_dane *dane = kbv_dane_create(bundle);
     const struct kbv_policy policy = {
-        .max_ttl = TTL_S,
-        .max_negative_ttl = TTL_S,
+        .max_ttl = OFFLINE_TTL_S,
+        .max_negative_ttl = OFFLINE_TTL_S,
         .pkix = bundle != NULL,
         .security_level = (unsigned)q->level,
         .dane = dane,
@@ -171,6 +140,12 @@ static int judge(const struct verify *q, struct kbv_bundle *bundle, const char *
         .ede = KBV_EDE_NONE,
         .owner = {q->owner, q->owner_len},
     };
+    struct offline records = {
+        .owner = {q->owner, q->owner_len},
+        .n_names = q->n_names,
+        .records = q->records,
+        .n_records = q->n_records,
+    };
     struct kbv_verdict v;
     bool printed = true;
 
@@ -181,7 +156,9 @@ static int judge(const struct verify *q, struct kbv_bundle *bundle, const char *
     if (mistake == NULL)
         mistake = read_presented(q, &presented);
     if (mistake == NULL) {
-        judge_base(q, &policy, associations, names, &v);
+        for (size_t i = 0; i < q->n_names; i++)
+            records.names[i] = (struct kbv_slice){q->names[i], q->name_lens[i]};
+        offline_judge(&records, &policy, q->now, associations, names, &v);
         kbv_judge_keyed(&v, &presented, &policy, q->now, &v);
     } else {
         snprintf(malformed.reason, sizeof(malformed.reason), "%s", mistake);
