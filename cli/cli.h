@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include <kbv/verdict.h>
+#include <kbv/sign.h>
 
 enum exit_status {
     EXIT_ACCEPT = 0,     /* BOUND; PUBLISHED where no key was given; success of other commands */
@@ -24,8 +24,8 @@ struct command {
     int (*run)(const struct command *self, int argc, char **argv);
 };
 
-extern const struct command command_name, command_decode, command_verify, command_tlsa,
-    command_keygen, command_lint;
+extern const struct command command_name, command_query, command_explain, command_decode,
+    command_verify, command_tlsa, command_keygen, command_lint;
 
 /* Prints the usage line and, as diagnostics, what is wrong; EXIT_USAGE. */
 int usage_error(const struct command *c, const char *format, ...)
@@ -56,6 +56,8 @@ void explain_verdict(FILE *out, const struct kbv_verdict *v, const uint8_t *octe
 
 /* Prints a verdict as one JSON object on one line; false if memory ran out. */
 bool print_json(FILE *out, const struct kbv_verdict *v);
+/* The same with what became of its signature. */
+bool print_json_signed(FILE *out, const struct kbv_verdict *v, enum kbv_signature found);
 /* The same with a member depth, null if negative: of the certificate that matched. */
 bool print_json_depth(FILE *out, const struct kbv_verdict *v, int depth);
 

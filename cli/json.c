@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A verdict as JSON. */
-#include <jansson.h>
+#include "cli/json.h"
 
-#include "cli/cli.h"
 #include "lib/text.h"
 
 /* Text of n octets in hexadecimal; null if there are none. */
@@ -136,16 +135,18 @@ static json_t *reason(struct kbv_slice text)
     return text.p ? json_stringn((const char *)text.p, text.len) : json_null();
 }
 
-static json_t *signature(const struct kbv_verdict *v)
+static json_t *signature(const struct kbv_verdict *v, enum kbv_signature found)
 {
     if (v->auth == 0)
         return json_null();
     /* No key was given to verify it with: neither true nor false. */
-    return json_pack("{s:o, s:n}", "key_id", hex(v->key_id, sizeof(v->key_id)), "verified");
+    return json_pack("{s:o, s:o}", "key_id", hex(v->key_id, sizeof(v->key_id)), "verified",
+                     found == KBV_SIGNATURE_NOT_CHECKED
+                         ? json_null()
+                         : json_boolean(found == KBV_SIGNATURE_VALID));
 }
 
-/* A new object, NULL if memory ran out. */
-static json_t *object_of(const struct kbv_verdict *v)
+json_t *verdict_object(const struct kbv_verdict *v, enum kbv_signature found)
 {
     const struct {
         const char *key;
@@ -166,7 +167,7 @@ static json_t *object_of(const struct kbv_verdict *v)
         {"associations", associations(v->associations)},
         {"ede", number_unless(v->ede, KBV_EDE_NONE)},
         {"reason", reason(v->reason)},
-        {"signed", signature(v)},
+        {"signed", signature(v, found)},
         {"subject_kind", subject_kind(v->subject.kind)},
         {"algorithm", number_unless(v->alg, 0)},
         {"rrset_hash", hex_unless_zero(v->rrset_hash, sizeof(v->rrset_hash))},
@@ -199,12 +200,17 @@ static bool print_object(FILE *out, json_t *object)
 
 bool print_json(FILE *out, const struct kbv_verdict *v)
 {
-    return print_object(out, object_of(v));
+    return print_object(out, verdict_object(v, KBV_SIGNATURE_NOT_CHECKED));
+}
+
+bool print_json_signed(FILE *out, const struct kbv_verdict *v, enum kbv_signature found)
+{
+    return print_object(out, verdict_object(v, found));
 }
 
 bool print_json_depth(FILE *out, const struct kbv_verdict *v, int depth)
 {
-    json_t *object = object_of(v);
+    json_t *object = verdict_object(v, KBV_SIGNATURE_NOT_CHECKED);
 
     if (object &&
         json_object_set_new(object, "depth", depth < 0 ? json_null() : json_integer(depth)) != 0) {

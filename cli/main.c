@@ -9,8 +9,10 @@
 
 #include "cli/cli.h"
 
-static const struct command *const commands[] = {&command_name, &command_decode, &command_verify,
-                                                 &command_tlsa, &command_lint,   &command_keygen};
+static const struct command *const commands[] = {
+    &command_name,   &command_query, &command_explain, &command_decode,
+    &command_verify, &command_tlsa,  &command_lint,    &command_keygen,
+};
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

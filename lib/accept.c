@@ -69,13 +69,17 @@ static enum kbv_acceptance check_literal(const struct kbv_verdict *v,
     return same_name(v->owner, e->name) ? KBV_ACCEPTED : KBV_REFUSED_NAME;
 }
 
-/* ENDPOINT and owner are two ways to say where the connection goes: both must be right. */
+/* ENDPOINT and owner are two ways to say where the connection goes: both must be right. An identity,
+ * say a device's, leads nowhere: its TLSA RRset is at its own name, and the peer is who came. */
 static enum kbv_acceptance check_endpoint(const struct kbv_verdict *v,
                                           const struct kbv_expectation *e)
 {
     uint8_t owner[KBV_NAME_MAX];
     struct kbv_slice expected = {owner, 0};
 
+    if (!e->host.p)
+        return !v->has_endpoint && same_name(v->owner, e->name) ? KBV_ACCEPTED
+                                                                : KBV_REFUSED_ENDPOINT;
     if (!v->has_endpoint || v->port != e->port || !same_name(v->target, e->host))
         return KBV_REFUSED_ENDPOINT;
     if (kbv_name_tlsa_owner(e->port, e->host.p, e->host.len, owner, &expected.len) != KBV_OK ||

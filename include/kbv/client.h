@@ -195,7 +195,7 @@ const struct kbv_reply *kbv_query_reply(const struct kbv_query *q);
 
 /* May the peer's key be taken for good? kbv_verdict_accept() with what was asked, the nonce, the
  * channel and the client's keys. host (wire, lower case) and port are those of the very connection;
- * for literal questions they are not looked at. Of several verdicts the one about host and port
+ * for literal questions they are not looked at, and for an identity (a device's) host.p is NULL. Of several verdicts the one about host and port
  * counts, of equal ones the first. *which (may be NULL): the index of the verdict it is about,
  * KBV_REPLY_VERDICTS_MAX if there is none. */
 enum kbv_acceptance kbv_query_accept(const struct kbv_query *q, const struct kbv_peer *peer,

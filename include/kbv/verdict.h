@@ -216,7 +216,8 @@ enum kbv_trust {
 struct kbv_expectation {
     struct kbv_slice name;    /* asked; wire format, lower case, without _kbv labels */
     struct kbv_id identifier; /* kind KBV_ID_NONE: a literal question */
-    struct kbv_slice host;    /* of the very connection; wire, lower case. Identifiers only. */
+    struct kbv_slice host;    /* of the very connection; wire, lower case. Identifiers only; p NULL
+                                 for an identity (a device's), whose verdict must have no ENDPOINT */
     uint16_t port;            /* likewise */
     struct kbv_slice nonce;   /* p NULL: none was sent */
     const struct kbv_peer *peer;

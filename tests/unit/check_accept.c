@@ -252,9 +252,17 @@ static void raw_key(struct scene *s)
     publish_key(s, 3, 1, 1, &ours);
 }
 
+static void identity(struct scene *s)
+{
+    s->v.has_endpoint = false;
+    s->v.owner = slice(&s->name);
+    s->e.host = (struct kbv_slice){NULL, 0};
+}
+
 static const struct row accepted[] = {
     {"literal", literal, NULL, KBV_ACCEPTED},
     {"identifier", identifier, NULL, KBV_ACCEPTED},
+    {"identity", identifier, identity, KBV_ACCEPTED},
     {"by certificate", literal, certificate, KBV_ACCEPTED},
     {"by signature", literal, signature, KBV_ACCEPTED},
     {"nonce repeated", literal, nonce, KBV_ACCEPTED},
@@ -398,6 +406,24 @@ static void without_endpoint(struct scene *s)
 static void without_connection(struct scene *s)
 {
     s->e.host = (struct kbv_slice){NULL, 0};
+}
+
+static void identity_with_endpoint(struct scene *s)
+{
+    identity(s);
+    s->v.has_endpoint = true;
+}
+
+static void identity_of_another_owner(struct scene *s)
+{
+    identity(s);
+    s->v.owner = slice(&s->owner);
+}
+
+static void identity_on_a_connection(struct scene *s)
+{
+    identity(s);
+    s->e.host = slice(&s->host);
 }
 
 static void too_far_ahead(struct scene *s)
@@ -663,6 +689,9 @@ static const struct row refused[] = {
     {"owner of another protocol", identifier, owner_over_udp, KBV_REFUSED_ENDPOINT},
     {"without endpoint", identifier, without_endpoint, KBV_REFUSED_ENDPOINT},
     {"without a connection", identifier, without_connection, KBV_REFUSED_ENDPOINT},
+    {"an identity with an endpoint", identifier, identity_with_endpoint, KBV_REFUSED_ENDPOINT},
+    {"an identity at another name", identifier, identity_of_another_owner, KBV_REFUSED_ENDPOINT},
+    {"an identity on a connection", identifier, identity_on_a_connection, KBV_REFUSED_ENDPOINT},
     {"issued 301 s ahead", literal, too_far_ahead, KBV_REFUSED_FUTURE},
     {"at T", literal, at_t, KBV_REFUSED_EXPIRED},
     {"after T", literal, after_t, KBV_REFUSED_EXPIRED},
@@ -769,7 +798,8 @@ START_TEST(believing_is_all_but_the_key)
 
         refused[i].change(s);
         found = kbv_verdict_believe(&s->v, &s->e);
-        if (expected >= KBV_REFUSED_STATUS || refused[i].change == without_connection)
+        if (expected >= KBV_REFUSED_STATUS ||
+            (expected == KBV_REFUSED_ENDPOINT && s->e.host.p == NULL))
             expected = KBV_BELIEVED;
         ck_assert_msg(found == expected, "%s: %s", refused[i].name, kbv_acceptance_text(found));
     }
