@@ -195,17 +195,25 @@ class Server:
         if tls:
             self._tls = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(tls.file)
-        self._streams = socket.create_server((address, port), backlog=300)
+        self._datagrams = None if tls else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._streams = self._listen(address, port)
         self.address, self.port = self._streams.getsockname()[:2]
-        threads = [self._accept]
-        self._datagrams = None
-        if not tls:
-            self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self._datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-            self._datagrams.bind((self.address, self.port))
-            threads.append(self._receive)
-        for target in threads:
+        for target in [self._accept] if tls else [self._accept, self._receive]:
             threading.Thread(target=target, daemon=True).start()
+
+    def _listen(self, address, port):
+        """A port that is free for both; the ports of the clients of other tests are not."""
+        while True:
+            streams = socket.create_server((address, port), backlog=300)
+            try:
+                if self._datagrams:
+                    self._datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+                    self._datagrams.bind(streams.getsockname())
+                return streams
+            except OSError:
+                streams.close()
+                if port:
+                    raise
 
     @property
     def words(self):
