@@ -46,13 +46,18 @@ static void must(enum kbv_err err, const char *what)
         die("%s: %s", what, kbv_err_text(err));
 }
 
+/* What options gave, until the end. */
+static uint8_t *kept[64];
+static size_t n_kept;
+
 static struct kbv_slice keep(const uint8_t *p, size_t len)
 {
     uint8_t *copy = malloc(len ? len : 1);
 
-    if (!copy)
+    if (!copy || n_kept == sizeof(kept) / sizeof(*kept))
         die("out of memory");
     memcpy(copy, p, len);
+    kept[n_kept++] = copy;
     return (struct kbv_slice){copy, len};
 }
 
@@ -389,9 +394,7 @@ int main(int argc, char **argv)
         kbv_query_delete(queries[i]);
     }
     kbv_client_delete(p.client);
-    free((void *)p.ask.name.p);
-    free((void *)p.ask.octets.p);
-    free((void *)p.host.p);
-    free((void *)(p.peer.cert.p ? p.peer.cert.p : p.peer.spki.p));
+    while (n_kept > 0)
+        free(kept[--n_kept]);
     return 0;
 }
