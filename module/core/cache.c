@@ -37,7 +37,7 @@ struct kbv_cache *kbv_cache_create(size_t size, size_t value_len,
     const size_t align = _Alignof(struct entry);
     struct kbv_cache *c;
 
-    if (size < KBV_CACHE_LEAST || value_len > KBV_CACHE_VALUE_MAX)
+    if (size < KBV_CACHE_LEAST || size > KBV_CACHE_MOST || value_len > KBV_CACHE_VALUE_MAX)
         return NULL;
     c = calloc(1, sizeof(*c));
     if (c == NULL)

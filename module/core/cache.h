@@ -32,10 +32,11 @@
 #define KBV_CACHE_SECRET_LEN 32
 #define KBV_CACHE_VALUE_MAX  128
 #define KBV_CACHE_LEAST      (16 * 1024) /* octets that a table needs */
+#define KBV_CACHE_MOST       (1024 * 1024 * 1024)
 
 struct kbv_cache;
 
-/* size: octets in all, at least KBV_CACHE_LEAST. value_len: of each value, at most
+/* size: octets in all, KBV_CACHE_LEAST to KBV_CACHE_MOST. value_len: of each value, at most
  * KBV_CACHE_VALUE_MAX. secret: random octets that no client knows. NULL: no memory, or other sizes.
  * Free with kbv_cache_delete(), which accepts NULL. */
 struct kbv_cache *kbv_cache_create(size_t size, size_t value_len,

@@ -45,6 +45,8 @@ struct kbv_dane_chain {
     size_t n;
     int64_t dates[2 * KBV_CHAIN_MAX]; /* at which they begin and cease to be valid [s] */
     size_t n_dates;
+    unsigned keys_effort;      /* of every key but the end entity's, once */
+    size_t names, constraints; /* octets of them */
     struct kbv_slice der[KBV_CHAIN_MAX], spki[KBV_CHAIN_MAX];
     X509 *end_entity;
     STACK_OF(X509) * others; /* owns all of them but the end entity */
@@ -244,6 +246,26 @@ static bool ran_out_of_memory(void)
     return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
 }
 
+static size_t extension_octets(const X509 *x, int nid)
+{
+    size_t octets = 0;
+
+    for (int i = X509_get_ext_by_NID(x, nid, -1); i >= 0; i = X509_get_ext_by_NID(x, nid, i))
+        octets += (size_t)ASN1_STRING_length(X509_EXTENSION_get_data(X509_get_ext(x, i)));
+    return octets;
+}
+
+/* Of all that name constraints are held against (RFC 5280 section 4.2.1.10). */
+static size_t names_octets(const X509 *x)
+{
+    const uint8_t *der;
+    size_t len;
+
+    if (!X509_NAME_get0_der(X509_get_subject_name(x), &der, &len))
+        return 0;
+    return len + extension_octets(x, NID_subject_alt_name);
+}
+
 static enum kbv_err chain_add(struct kbv_dane_chain *c, struct kbv_slice der)
 {
     X509 *x;
@@ -259,6 +281,10 @@ static enum kbv_err chain_add(struct kbv_dane_chain *c, struct kbv_slice der)
         X509_free(x);
         return KBV_ERR_NOMEM;
     }
+    if (c->n != 0)
+        c->keys_effort += kbv_der_spki_effort(c->spki[c->n]);
+    c->names += names_octets(x);
+    c->constraints += extension_octets(x, NID_name_constraints);
     c->der[c->n++] = der;
     c->n_dates = dates_add(c->dates, c->n_dates, x);
     return KBV_OK;
@@ -590,26 +616,80 @@ static enum kbv_dane_finding search_at_levels(const struct kbv_dane *d,
     return finding;
 }
 
+/* The peer need not send the certificate of such a record. */
+static bool holds_certificate(const struct kbv_association *a)
+{
+    return a->usage != USAGE_PKIX_EE && a->selector == SELECTOR_CERT && a->mtype == MTYPE_FULL;
+}
+
+/* It; NULL if the record has none, or none that can be read. The caller frees it. */
+static X509 *record_certificate(const struct kbv_association *a)
+{
+    const uint8_t *p = a->data.p;
+
+    return holds_certificate(a) ? d2i_X509(NULL, &p, (long)a->data.len) : NULL;
+}
+
 /* Between two dates of the certificates at hand each of them is valid or not, and nothing else in a
  * verification depends on the time. */
 static int64_t holds_until(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
-                           const struct kbv_association *a, int64_t now)
+                           const struct kbv_association *a, const X509 *supplied, int64_t now)
 {
     int64_t until = next_date(chain->dates, chain->n_dates, now, INT64_MAX);
-    const uint8_t *p = a->data.p;
     int64_t dates[2];
-    X509 *x;
 
     if (a->usage != USAGE_DANE_TA)
         until = next_date(d->dates, d->n_dates, now, until);
-    if (a->selector != SELECTOR_CERT || a->mtype != MTYPE_FULL)
+    if (!holds_certificate(a))
         return until;
-    x = d2i_X509(NULL, &p, (long)a->data.len);
-    if (x == NULL) /* is it malformed, or is there no memory? */
+    if (supplied == NULL) /* is it malformed, or is there no memory? */
         return now;
-    until = next_date(dates, dates_add(dates, 0, x), now, until);
-    X509_free(x);
-    return until;
+    return next_date(dates, dates_add(dates, 0, supplied), now, until);
+}
+
+/* At most this is needed for a path: each key that is at hand verifies one signature, and each name
+ * is held against each constraint, which takes a tenth of a millisecond for a thousand of them; a
+ * name has at least three octets and a constraint five. */
+static unsigned effort_of(const struct kbv_dane_chain *chain, const struct kbv_association *a,
+                          const X509 *supplied)
+{
+    const unsigned of_store = 8, octets_squared = 1000 * 3 * 5;
+    size_t names = chain->names, constraints = chain->constraints;
+    unsigned effort = 1 + chain->keys_effort;
+    struct kbv_slice spki = a->data;
+
+    if (a->usage != USAGE_DANE_TA)
+        effort += of_store;
+    if (a->mtype == MTYPE_FULL && a->usage != USAGE_PKIX_EE &&
+        (a->selector == SELECTOR_SPKI || kbv_der_certificate_spki(a->data, &spki) == KBV_OK))
+        effort += kbv_der_spki_effort(spki);
+    if (supplied != NULL) {
+        names += names_octets(supplied);
+        constraints += extension_octets(supplied, NID_name_constraints);
+    }
+    return effort + (unsigned)(names * constraints / octets_squared);
+}
+
+/* Looks for a path, if that is not too dear. supplied: see record_certificate(). */
+static enum kbv_dane_finding look_for_path(const struct kbv_dane *d,
+                                           const struct kbv_dane_chain *chain,
+                                           const struct kbv_association *a,
+                                           const struct kbv_dane_question *q,
+                                           const struct names *names, const X509 *supplied,
+                                           struct kbv_dane_result *r)
+{
+    const unsigned effort = effort_of(chain, a, supplied);
+
+    /* The end entity's names are looked at first: they are what tells endpoints apart. */
+    r->reason = "no name of the certificate is a reference name";
+    if (!names_match(names, chain->end_entity))
+        return KBV_DANE_NO;
+    r->reason = "the chain would take too long to verify";
+    if (effort > q->effort)
+        return KBV_DANE_TOO_DEAR;
+    r->effort = effort;
+    r->searched = true;
+    return search_at_levels(d, chain, a, q, names, r);
 }
 
 enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
@@ -618,6 +698,7 @@ enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv
 {
     enum kbv_dane_finding finding;
     struct names names;
+    X509 *supplied;
 
     *r = (struct kbv_dane_result){.depth = -1, .holds_until = q->now};
     names_read(q, &names);
@@ -626,10 +707,11 @@ enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv
         r->holds_until = INT64_MAX;
         return KBV_DANE_NO;
     }
-    r->searched = true;
     ERR_set_mark();
-    finding = search_at_levels(d, chain, a, q, &names, r);
-    r->holds_until = holds_until(d, chain, a, q->now);
+    supplied = record_certificate(a);
+    finding = look_for_path(d, chain, a, q, &names, supplied, r);
+    r->holds_until = holds_until(d, chain, a, supplied, q->now);
+    X509_free(supplied);
     ERR_pop_to_mark();
     if (finding != KBV_DANE_YES && finding != KBV_DANE_WEAK)
         r->depth = -1;

@@ -51,13 +51,15 @@ enum kbv_dane_finding {
     KBV_DANE_NO,          /* the record does not match */
     KBV_DANE_YES,         /* it does, with names, dates, purpose and signatures */
     KBV_DANE_WEAK,        /* it would, but for the security level */
+    KBV_DANE_TOO_DEAR,    /* not known: no path was looked for, it would take more than may be */
 };
 
 struct kbv_dane_question {
     struct kbv_slice reference_names; /* as in a verdict; none: nothing matches */
     enum kbv_role role;
-    unsigned level; /* OpenSSL's security level, 0 to 5 */
-    int64_t now;    /* [s] since the epoch */
+    unsigned level;  /* OpenSSL's security level, 0 to 5 */
+    unsigned effort; /* that may be spent; see kbv_dane_result */
+    int64_t now;     /* [s] since the epoch */
 };
 
 #define KBV_DANE_STORE_ID_LEN 32
@@ -72,6 +74,9 @@ struct kbv_dane_result {
     int64_t holds_until; /* when the finding might be another one: the next date of a certificate
                             that was at hand, whether of the peer's, the record's or the bundle's;
                             INT64_MAX: never [s] */
+    unsigned effort;     /* that was spent, for comparison with what may be: a search for a path, as
+                              kbv_der_spki_effort() counts, an upper bound by the keys that might be
+                            used     and the names that might be compared; 0: without searched */
     bool searched;       /* a path was looked for: that is dear */
 };
 

@@ -303,6 +303,9 @@ enum { MTYPE_FULL = 0, MTYPE_SHA256 = 1, MTYPE_SHA512 = 2 };
  * at most eight certificates, but records that hold keys or certificates could be many. */
 enum { PATHS_MAX = 32 };
 
+/* What they may cost together, by kbv_dane_result.effort: some 10 ms of CPU. */
+enum { EFFORT_MAX = 128 };
+
 /* What the records say of what was presented. */
 struct keyed_finding {
     enum kbv_status status;
@@ -469,13 +472,16 @@ static bool verify_path(struct keyed_question *q, const struct kbv_association *
         if (err != KBV_OK)
             return false;
     }
+    q->dane.effort = EFFORT_MAX - presented->effort;
     outcome->finding =
         kbv_dane_verify(q->policy->dane, presented->parsed, a, &q->dane, &outcome->r);
+    presented->effort += outcome->r.effort;
     if (outcome->r.searched) {
         presented->verifications++;
         presented->granted--;
     }
-    return true;
+    *failure = keyed_failure(KBV_STATUS_LIMIT, outcome->r.reason);
+    return outcome->finding != KBV_DANE_TOO_DEAR;
 }
 
 /* Usages 0 to 2 and certificates. */
@@ -510,6 +516,7 @@ static struct keyed_finding judge_path(struct keyed_question *q, const struct kb
         return found;
     case KBV_DANE_NO:
         return keyed_failure(KBV_STATUS_NOT_BOUND, outcome.r.reason);
+    case KBV_DANE_TOO_DEAR:
     case KBV_DANE_FAILURE:
         break;
     }
@@ -584,7 +591,10 @@ static struct keyed_finding judge_published(const struct kbv_verdict *base,
         .base = base,
         .presented = presented,
         .policy = p,
-        .dane = {base->reference_names, role_of(base), p->security_level, now},
+        .dane = {.reference_names = base->reference_names,
+                 .role = role_of(base),
+                 .level = p->security_level,
+                 .now = now},
     };
     struct keyed_finding found = keyed_failure(KBV_STATUS_NOT_BOUND, NULL);
     struct kbv_association a;

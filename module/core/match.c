@@ -244,20 +244,20 @@ static const struct oid ec_public_key = OID("\x2a\x86\x48\xce\x3d\x02\x01");
 static const struct oid ed25519 = OID("\x2b\x65\x70");
 static const struct oid ed448 = OID("\x2b\x65\x71");
 
-static const struct {
+static const struct curve {
     struct oid curve; /* RFC 5480 section 2.1.1.1, RFC 5639 section 4.1 */
     size_t octets;    /* of a coordinate */
-    unsigned level;
+    unsigned level, effort;
 } curves[] = {
-    {OID("\x2a\x86\x48\xce\x3d\x03\x01\x01"), 24, 1},     /* P-192 */
-    {OID("\x2b\x81\x04\x00\x21"), 28, 2},                 /* P-224 */
-    {OID("\x2a\x86\x48\xce\x3d\x03\x01\x07"), 32, 3},     /* P-256 */
-    {OID("\x2b\x81\x04\x00\x0a"), 32, 3},                 /* secp256k1 */
-    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x07"), 32, 3}, /* brainpoolP256r1 */
-    {OID("\x2b\x81\x04\x00\x22"), 48, 4},                 /* P-384 */
-    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x0b"), 48, 4}, /* brainpoolP384r1 */
-    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x0d"), 64, 5}, /* brainpoolP512r1 */
-    {OID("\x2b\x81\x04\x00\x23"), 66, 5},                 /* P-521 */
+    {OID("\x2a\x86\x48\xce\x3d\x03\x01\x01"), 24, 1, 3},      /* P-192 */
+    {OID("\x2b\x81\x04\x00\x21"), 28, 2, 3},                  /* P-224 */
+    {OID("\x2a\x86\x48\xce\x3d\x03\x01\x07"), 32, 3, 1},      /* P-256 */
+    {OID("\x2b\x81\x04\x00\x0a"), 32, 3, 4},                  /* secp256k1 */
+    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x07"), 32, 3, 4},  /* brainpoolP256r1 */
+    {OID("\x2b\x81\x04\x00\x22"), 48, 4, 8},                  /* P-384 */
+    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x0b"), 48, 4, 8},  /* brainpoolP384r1 */
+    {OID("\x2b\x24\x03\x03\x02\x08\x01\x01\x0d"), 64, 5, 13}, /* brainpoolP512r1 */
+    {OID("\x2b\x81\x04\x00\x23"), 66, 5, 7},                  /* P-521 */
 };
 
 static bool is_oid(const struct kbv_reader *r, const struct oid *oid)
@@ -265,34 +265,62 @@ static bool is_oid(const struct kbv_reader *r, const struct oid *oid)
     return !r->failed && r->left == oid->len && memcmp(r->p, oid->octets, r->left) == 0;
 }
 
+/* Of an INTEGER's content; 0 if it is negative. */
+static size_t bits_of(struct kbv_slice integer)
+{
+    size_t bits;
+
+    if (integer.len == 0 || integer.p[0] >= 0x80)
+        return 0;
+    if (integer.p[0] == 0) { /* the sign */
+        integer.p++;
+        integer.len--;
+    }
+    bits = 8 * integer.len;
+    for (unsigned top = 0x80; integer.len != 0 && top > integer.p[0]; top >>= 1)
+        bits--;
+    return bits;
+}
+
+/* Bits of modulus and public exponent (RFC 8017 appendix A.1.1); 0 if malformed. */
+static void rsa_sizes(struct kbv_slice key, size_t *n_bits, size_t *e_bits)
+{
+    struct kbv_reader in = kbv_reader_on(key.p, key.len);
+    struct kbv_reader content = der_take(&in, DER_SEQUENCE);
+    struct kbv_slice n = der_integer(&content), e = der_integer(&content);
+
+    der_end(&in, &content);
+    *n_bits = kbv_reader_done(&in) ? bits_of(n) : 0;
+    *e_bits = kbv_reader_done(&in) ? bits_of(e) : 0;
+}
+
 /* SP 800-57 part 1 section 5.6.1.1, table 2. */
 static unsigned rsa_level(struct kbv_slice key)
 {
     static const unsigned least_bits[] = {1024, 2048, 3072, 7680, 15360};
-    struct kbv_reader in = kbv_reader_on(key.p, key.len);
-    struct kbv_reader content = der_take(&in, DER_SEQUENCE);
-    struct kbv_slice n = der_integer(&content);
     unsigned level = 0;
-    size_t bits;
+    size_t n_bits, e_bits;
 
-    der_integer(&content);
-    der_end(&in, &content);
-    if (!kbv_reader_done(&in) || n.p[0] >= 0x80)
-        return 0;
-    if (n.p[0] == 0) { /* the sign */
-        n.p++;
-        n.len--;
-    }
-    bits = 8 * n.len;
-    for (unsigned top = 0x80; n.len != 0 && top > n.p[0]; top >>= 1)
-        bits--;
-    while (level < 5 && bits >= least_bits[level])
+    rsa_sizes(key, &n_bits, &e_bits);
+    while (level < 5 && n_bits >= least_bits[level])
         level++;
     return level;
 }
 
+/* A square of the modulus for each bit of the exponent. */
+static unsigned rsa_effort(struct kbv_slice key)
+{
+    size_t n_bits, e_bits, n;
+
+    rsa_sizes(key, &n_bits, &e_bits);
+    if (n_bits == 0 || n_bits > 8192 || e_bits == 0 || e_bits > 32)
+        return KBV_EFFORT_UNKNOWN;
+    n = (n_bits + 2047) / 2048;
+    return (unsigned)(n * n) * (e_bits > 17 ? 2 : 1);
+}
+
 /* Named curves alone: one spelt out may be any, the one that makes forging easy too. */
-static unsigned ec_level(struct kbv_reader *algorithm, struct kbv_slice point)
+static const struct curve *ec_curve(struct kbv_reader *algorithm, struct kbv_slice point)
 {
     struct kbv_reader curve = der_take(algorithm, DER_OID);
 
@@ -302,34 +330,55 @@ static unsigned ec_level(struct kbv_reader *algorithm, struct kbv_slice point)
         if (!is_oid(&curve, &curves[i].curve))
             continue;
         if (!compressed && point.p[0] != 4) /* SEC 1 section 2.3.3 */
-            return 0;
-        return point.len == 1 + (compressed ? 1 : 2) * curves[i].octets ? curves[i].level : 0;
+            return NULL;
+        return point.len == 1 + (compressed ? 1 : 2) * curves[i].octets ? &curves[i] : NULL;
     }
-    return 0;
+    return NULL;
 }
 
-unsigned kbv_der_spki_level(struct kbv_slice spki)
+/* What is known of a key's algorithm. */
+struct strength {
+    unsigned level, effort;
+};
+
+static struct strength strength_of(struct kbv_slice spki)
 {
+    const struct strength unknown = {0, KBV_EFFORT_UNKNOWN};
     struct kbv_reader in = kbv_reader_on(spki.p, spki.len);
     struct kbv_reader content, algorithm, oid, bits;
+    const struct curve *curve;
     struct kbv_slice key;
 
     if (kbv_der_spki_check(spki) != KBV_OK)
-        return 0;
+        return unknown;
     content = der_take(&in, DER_SEQUENCE);
     algorithm = der_take(&content, DER_SEQUENCE);
     oid = der_take(&algorithm, DER_OID);
     bits = der_take(&content, DER_BIT_STRING);
     if (kbv_reader_u8(&bits) != 0) /* each of these keys is whole octets */
-        return 0;
+        return unknown;
     key = kbv_reader_rest(&bits);
     if (is_oid(&oid, &rsa_encryption) || is_oid(&oid, &rsassa_pss))
-        return rsa_level(key);
-    if (is_oid(&oid, &ec_public_key))
-        return ec_level(&algorithm, key);
+        return (struct strength){rsa_level(key), rsa_effort(key)};
+    if (is_oid(&oid, &ec_public_key)) {
+        curve = ec_curve(&algorithm, key);
+        return curve != NULL ? (struct strength){curve->level, curve->effort} : unknown;
+    }
     if (is_oid(&oid, &ed25519) && key.len == 32) /* RFC 8410 */
-        return 3;
-    return is_oid(&oid, &ed448) && key.len == 57 ? 4 : 0;
+        return (struct strength){3, 2};
+    if (is_oid(&oid, &ed448) && key.len == 57)
+        return (struct strength){4, 4};
+    return unknown;
+}
+
+unsigned kbv_der_spki_level(struct kbv_slice spki)
+{
+    return strength_of(spki).level;
+}
+
+unsigned kbv_der_spki_effort(struct kbv_slice spki)
+{
+    return strength_of(spki).effort;
 }
 
 /* ---- digests ---- */

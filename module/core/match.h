@@ -20,8 +20,8 @@ enum kbv_match_result kbv_match_digest(const struct kbv_subject *subject,
                                        const struct kbv_association *a);
 
 /* What a record says of the end entity presented, without its chain. Usage 3: all of it with a
- * certificate; every 3 1 x, and 3 0 0 negatively, with a key; else as kbv_match_digest(). PKIX-EE(1):
- * negatively likewise. Usages 0 and 2: UNDECIDED. */
+ * certificate; every 3 1 x, and 3 0 0 negatively, with a key; else as kbv_match_digest().
+ * PKIX-EE(1): negatively likewise. Usages 0 and 2: UNDECIDED. */
 enum kbv_match_result kbv_match(struct kbv_presented *presented, const struct kbv_association *a);
 
 /* Strict DER (X.690 section 10): der is exactly one Certificate; *spki is its SubjectPublicKeyInfo,
@@ -34,5 +34,12 @@ enum kbv_err kbv_der_spki_check(struct kbv_slice der);
  * 192 and 256 bits) that the key of a SubjectPublicKeyInfo is good for. 0: weaker, of an algorithm
  * or curve that has no name here, or malformed. */
 unsigned kbv_der_spki_level(struct kbv_slice spki);
+
+/* What verifying one signature with that key takes, in tenths of a millisecond of a slow core,
+ * rounded up; KBV_EFFORT_UNKNOWN: of an algorithm or curve without a name here, malformed, or RSA
+ * of more than 8192 bits or with an exponent of more than 32, which can take what their maker
+ * likes. */
+#define KBV_EFFORT_UNKNOWN 1000000u
+unsigned kbv_der_spki_effort(struct kbv_slice spki);
 
 #endif

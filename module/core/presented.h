@@ -34,6 +34,7 @@ struct kbv_presented {
     unsigned verifications; /* of chains: paths looked for */
     unsigned granted;       /* verifications that the limit allowed and that were not made yet */
     bool refused;           /* the limit allowed no more */
+    unsigned effort;        /* spent on them, see dane.h */
     int depth; /* of the certificate that the last judgement matched, -1 none; one beyond the
                   chain for a key that only the record holds */
 };

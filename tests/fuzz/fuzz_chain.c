@@ -68,7 +68,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     const uint8_t first = kbv_reader_u8(&in), second = kbv_reader_u8(&in);
     struct kbv_association a = {first & 3, second & 1, (uint8_t)((second >> 1) % 3), {NULL, 0}};
     const struct kbv_dane_question q = {
-        {names, sizeof(names)}, first & 4 ? KBV_ROLE_CLIENT : KBV_ROLE_SERVER, first >> 5 & 3, NOW};
+        .reference_names = {names, sizeof(names)},
+        .role = first & 4 ? KBV_ROLE_CLIENT : KBV_ROLE_SERVER,
+        .level = first >> 5 & 3,
+        .effort = 128,
+        .now = NOW,
+    };
     struct kbv_dane_chain *chain;
     struct kbv_dane_result r;
     struct kbv_presented p;

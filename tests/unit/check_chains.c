@@ -585,6 +585,202 @@ START_TEST(refusals_are_not_kept)
 }
 END_TEST
 
+/* ---- what is too dear ---- */
+
+static EVP_PKEY *rsa_with_exponent(unsigned e_bits)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+    BIGNUM *e = BN_new();
+
+    ck_assert(BN_set_bit(e, (int)e_bits - 1) && BN_set_bit(e, 0));
+    ck_assert(EVP_PKEY_keygen_init(ctx) > 0 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048) > 0 &&
+              EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, e) > 0 && EVP_PKEY_generate(ctx, &key) > 0);
+    BN_free(e);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+static unsigned effort_of_key(EVP_PKEY *key)
+{
+    uint8_t *der = NULL;
+    int len = i2d_PUBKEY(key, &der);
+    unsigned effort = kbv_der_spki_effort((struct kbv_slice){der, (size_t)len});
+
+    OPENSSL_free(der);
+    return effort;
+}
+
+START_TEST(keys_cost_what_they_take)
+{
+    static const struct {
+        const char *type;
+        unsigned effort;
+    } rows[] = {
+        {"P-256", 1},
+        {"P-384", 8},
+        {"P-521", 7},
+        {"ED25519", 2},
+        {"ED448", 4},
+        {"brainpoolP512r1", 13},
+        {"RSA-2048", 1},
+        {"RSA-3072", 4},
+        {"sect571r1", KBV_EFFORT_UNKNOWN},
+        {"SM2", KBV_EFFORT_UNKNOWN},
+    };
+    static const unsigned e_bits[] = {17, 32, 33, 1024};
+    static const unsigned e_efforts[] = {1, 2, KBV_EFFORT_UNKNOWN, KBV_EFFORT_UNKNOWN};
+
+    for (int i = 0; i < ROWS(rows); i++)
+        ck_assert_msg(effort_of_key(pki_key(rows[i].type, 0)) == rows[i].effort, "%s",
+                      rows[i].type);
+    for (int i = 0; i < ROWS(e_bits); i++) {
+        EVP_PKEY *key = rsa_with_exponent(e_bits[i]);
+
+        ck_assert_uint_eq(effort_of_key(key), e_efforts[i]);
+        EVP_PKEY_free(key);
+    }
+    ck_assert_uint_eq(kbv_der_spki_effort((struct kbv_slice){NULL, 0}), KBV_EFFORT_UNKNOWN);
+}
+END_TEST
+
+/* A CA whose signatures take as long as it pleases to verify; the end entity's key verifies
+ * nothing. */
+START_TEST(a_key_that_takes_too_long_is_not_tried)
+{
+    EVP_PKEY *key = rsa_with_exponent(1024);
+    struct pki_spec spec = {.subject = "CA R", .key = key, .signer = key, .ca = true};
+    X509 *slow = pki_make(&spec), *below, *own;
+    struct pki_trial t = {.level = -1}, beside = {.level = -1}, fine = {.level = -1};
+
+    spec = (struct pki_spec){
+        .key = pki_key("P-256", 1), .issuer = slow, .signer = key, .san = "DNS:js.example"};
+    below = pki_make(&spec);
+    spec = (struct pki_spec){
+        .key = key, .issuer = ca, .signer = pki_key("P-256", 2), .san = "DNS:js.example"};
+    own = pki_make(&spec);
+    pki_trial_add(&t, 2, 0, 1, slow);
+    pki_trial_send(&t, below);
+    pki_trial_send(&t, slow);
+    judge_and_clear(&t);
+    ck_assert_int_eq(t.v.status, KBV_STATUS_LIMIT);
+    ck_assert_str_eq(t.reason, "the chain would take too long to verify");
+    ck_assert_uint_eq(t.verifications, 0);
+    pki_trial_add(&beside, 2, 1, 0, slow); /* in the record alone */
+    pki_trial_send(&beside, below);
+    judge_and_clear(&beside);
+    ck_assert_int_eq(beside.v.status, KBV_STATUS_LIMIT);
+    ck_assert_uint_eq(beside.verifications, 0);
+    pki_trial_add(&fine, 2, 0, 1, ca);
+    pki_trial_send(&fine, own);
+    pki_trial_send(&fine, ca);
+    judge_and_clear(&fine);
+    ck_assert_int_eq(fine.v.status, KBV_STATUS_BOUND);
+    X509_free(slow);
+    X509_free(below);
+    X509_free(own);
+    EVP_PKEY_free(key);
+}
+END_TEST
+
+/* Every certificate an anchor, the end entity's signature wrong: each path is verified in vain. The
+ * table carries a question that is asked again to its end. */
+START_TEST(paths_together_cost_so_much_and_no_more)
+{
+    X509 *path[KBV_CHAIN_MAX];
+    unsigned before = 0, rounds = 0;
+    enum kbv_status status;
+
+    for (unsigned i = KBV_CHAIN_MAX; i-- > 0;) {
+        const unsigned top = KBV_CHAIN_MAX - 1;
+        char name[8];
+
+        snprintf(name, sizeof(name), "CA %u", i);
+        path[i] = pki_make(&(struct pki_spec){
+            .subject = name,
+            .key = pki_key("P-384", i),
+            .issuer = i == top ? NULL : path[i + 1],
+            .signer = pki_key("P-384", i == 0 || i == top ? i : i + 1),
+            .san = i == 0 ? "DNS:js.example" : NULL,
+            .ca = i != 0,
+        });
+    }
+    do {
+        struct pki_trial t = {.cache = cache};
+
+        for (unsigned i = 1; i < KBV_CHAIN_MAX; i++) {
+            pki_trial_add(&t, 2, 0, 1, path[i]);
+            pki_trial_add(&t, 2, 1, 1, path[i]);
+        }
+        for (unsigned i = 0; i < KBV_CHAIN_MAX; i++)
+            pki_trial_send(&t, path[i]);
+        judge_and_clear(&t);
+        status = t.v.status;
+        ck_assert_uint_le(t.verifications, 2); /* of 7 * 8 and one each, 128 may be spent */
+        before += t.verifications;
+        rounds++;
+    } while (status == KBV_STATUS_LIMIT && rounds < 20);
+    ck_assert_int_eq(status, KBV_STATUS_NOT_BOUND);
+    ck_assert_uint_eq(before, 14);
+    ck_assert_uint_ge(rounds, 7);
+    for (unsigned i = 0; i < KBV_CHAIN_MAX; i++)
+        X509_free(path[i]);
+}
+END_TEST
+
+/* Names times constraints. */
+START_TEST(names_and_constraints_are_bounded)
+{
+    static const unsigned sizes[] = {20, 400};
+    static const int expected[] = {KBV_STATUS_BOUND, KBV_STATUS_LIMIT};
+
+    for (int s = 0; s < 2; s++) {
+        static char san[16384], constraints[16384];
+        size_t n_san = (size_t)snprintf(san, sizeof(san), "DNS:js.example"), n_constraints = 0;
+        struct pki_trial t = {.dane = NULL};
+        X509 *narrow, *below;
+
+        for (unsigned i = 0; i < sizes[s]; i++) {
+            n_san += (size_t)snprintf(san + n_san, sizeof(san) - n_san, ",DNS:a%u.x", i);
+            n_constraints +=
+                (size_t)snprintf(constraints + n_constraints, sizeof(constraints) - n_constraints,
+                                 "%sexcluded;DNS:b%u.x", i == 0 ? "" : ",", i);
+        }
+        narrow = pki_make(&(struct pki_spec){.subject = "Narrow",
+                                             .key = pki_key("P-256", 3),
+                                             .issuer = ca,
+                                             .signer = pki_key("P-256", 2),
+                                             .constraints = constraints,
+                                             .ca = true});
+        below = pki_make(&(struct pki_spec){.key = pki_key("P-256", 1),
+                                            .issuer = narrow,
+                                            .signer = pki_key("P-256", 3),
+                                            .san = san});
+        pki_trial_add(&t, 2, 0, 1, ca);
+        pki_trial_send(&t, below);
+        pki_trial_send(&t, narrow);
+        pki_trial_send(&t, ca);
+        judge_and_clear(&t);
+        ck_assert_msg((int)t.v.status == expected[s], "%s", t.reason);
+        ck_assert_uint_eq(t.verifications, s == 0);
+        X509_free(narrow);
+        X509_free(below);
+    }
+}
+END_TEST
+
+/* Of many endpoints that lead to one CA a chain can be for one: the others cost no path. */
+START_TEST(another_name_costs_no_path)
+{
+    struct pki_trial t = {.owner = "_443._tcp.other.example."};
+
+    ask_usual(&t);
+    judge_and_clear(&t);
+    ck_assert_int_eq(t.v.status, KBV_STATUS_NOT_BOUND);
+    ck_assert_uint_eq(t.verifications, 0);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 enum { THREADS = 8, ROUNDS = 300 };
@@ -674,7 +870,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 300);
     tcase_add_unchecked_fixture(tc, make_certificates, free_certificates);
     tcase_add_checked_fixture(tc, make_cache, free_cache);
     tcase_add_test(tc, with_the_table_and_without_it_verdicts_are_the_same);
@@ -693,6 +889,11 @@ int main(void)
     tcase_add_test(tc, every_path_of_a_question_counts);
     tcase_add_test(tc, parsing_counts_as_one);
     tcase_add_test(tc, refusals_are_not_kept);
+    tcase_add_test(tc, keys_cost_what_they_take);
+    tcase_add_test(tc, a_key_that_takes_too_long_is_not_tried);
+    tcase_add_test(tc, paths_together_cost_so_much_and_no_more);
+    tcase_add_test(tc, names_and_constraints_are_bounded);
+    tcase_add_test(tc, another_name_costs_no_path);
     tcase_add_test(tc, threads_share_table_and_limit);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

@@ -234,7 +234,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 300);
     tcase_add_test(tc, a_client_gets_so_many_in_a_second);
     tcase_add_test(tc, all_together_get_ten_times_as_many);
     tcase_add_test(tc, one_client_at_its_limit_leaves_the_others_theirs);

@@ -27,8 +27,8 @@ EVP_PKEY *pki_key(const char *type, unsigned number)
         snprintf(keys[i].type, sizeof(keys[i].type), "%s", type);
         keys[i].number = number;
         keys[i].key = strncmp(type, "RSA-", 4) == 0 ? EVP_RSA_gen((unsigned)atoi(type + 4))
-                      : strncmp(type, "P-", 2) == 0 ? EVP_EC_gen(type)
-                                                    : EVP_PKEY_Q_keygen(NULL, NULL, type);
+                      : strncmp(type, "ED", 2) == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, type)
+                                                    : EVP_EC_gen(type);
         ck_assert_ptr_nonnull(keys[i].key);
     }
     return keys[i].key;
