@@ -146,8 +146,10 @@ static void report_malformed(const struct lint *l, const struct lint_place *plac
     else if (zone_parent(place->name).len == zone->suffix_len &&
              label_is_identifier(place->name, zone->kind))
         lint_report(l, TRAP_FORM, line, place->name, "one label for all digits, or marks in it");
-    else
+    else if (place->digits != 0 || zone_rrset(l->zone, place->name, KBV_TYPE_NAPTR).n != 0 ||
+             zone_rrset(l->zone, place->name, KBV_TYPE_TLSA).n != 0)
         lint_report(l, TRAP_NOT_IDENTIFIER, line, place->name, "%s", "");
+    /* Else a host of the zone's own, such as its name server. */
 }
 
 /* Types that say something of the name itself, not of what is below it. */

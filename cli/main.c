@@ -10,8 +10,8 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
-    &command_name,   &command_query, &command_explain, &command_decode,
-    &command_verify, &command_tlsa,  &command_lint,    &command_keygen,
+    &command_name, &command_query,   &command_explain, &command_decode, &command_verify,
+    &command_tlsa, &command_publish, &command_lint,    &command_keygen,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
