@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Inside tests/world/run: the programs of docs/examples, run as a person would run them."""
 
+import os
 import re
 import subprocess
 import sys
@@ -25,7 +26,8 @@ YES, NO, NONE = 0, 1, 3
 def run(program, *arguments):
     """Exit status and output."""
     words = [INTERPRETERS[Path(program).suffix], str(EXAMPLES / program), *map(str, arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False,
+                          env=os.environ | {"PATH": f"{programs.KBV.parent}:{os.environ['PATH']}"})
     return done.returncode, done.stdout, done.stderr
 
 
@@ -110,6 +112,10 @@ def rows(described):
             ("a forged record", digests["js-v"], cases["bogus-tlsa"]["name"], NO),
             ("an identifier instead of an owner", right, cases["joineui-a"]["name"], NO)):
         yield f"kbv_rr.py: {name}", "kbv_rr.py", [owner, digest.hex()], wanted, []
+    for status, digest, owner in (("BOUND", right, OWNER), ("NOT_BOUND", wrong, OWNER),
+                                  ("INSECURE", digests["js-v"], insecure)):
+        yield (f"kbv_query.js: {status}", "kbv_query.js", [owner, digest.hex()],
+               YES if status == "BOUND" else NO, [status])
 
 
 def main():
@@ -128,6 +134,7 @@ def main():
              ("kbv_rr.py", [OWNER, described["certs"]["js1.current"]["spki_sha256"]])]
     for program, arguments in asked:
         suite.test(f"{program}: no resolver", says, program, arguments, NONE, [])
+    suite.test("kbv_query.js: no resolver", says, "kbv_query.js", asked[-1][1], NO, [])
     with resolver.Resolver(described, programs.UNBOUND, "without", kbv=False):
         for program, arguments in asked:
             suite.test(f"{program}: a resolver without the module", says, program, arguments, NONE,
