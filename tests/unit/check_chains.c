@@ -693,7 +693,7 @@ START_TEST(paths_together_cost_so_much_and_no_more)
 
     for (unsigned i = KBV_CHAIN_MAX; i-- > 0;) {
         const unsigned top = KBV_CHAIN_MAX - 1;
-        char name[8];
+        char name[16];
 
         snprintf(name, sizeof(name), "CA %u", i);
         path[i] = pki_make(&(struct pki_spec){
