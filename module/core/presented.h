@@ -23,7 +23,7 @@ struct kbv_presented {
     struct kbv_slice chain[KBV_CHAIN_MAX]; /* certificates as sent, end entity first */
     size_t n_chain;                        /* 0 with 1 to 3, 1 with 4 */
 
-    struct kbv_client client; /* who asks, for limits; zeros: unknown. Set by the caller */
+    struct kbv_asker client; /* who asks, for limits; zeros: unknown. Set by the caller */
 
     /* The judge's own: what it made of the above and need not make again. */
     uint8_t digests[2][2][64]; /* by selector and matching type - 1 */

@@ -25,10 +25,10 @@ struct kbv_ratelimit {
     uint32_t counters[ROWS][COUNTERS];
 };
 
-struct kbv_client kbv_client_at(const uint8_t *address, size_t len)
+struct kbv_asker kbv_asker_at(const uint8_t *address, size_t len)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    struct kbv_client client = {{0}};
+    struct kbv_asker client = {{0}};
 
     if (len == 16 && memcmp(address, mapped, sizeof(mapped)) == 0) {
         address += sizeof(mapped);
@@ -71,7 +71,7 @@ void kbv_ratelimit_delete(struct kbv_ratelimit *r)
 }
 
 /* What tells clients apart, and nobody but us can compute. */
-static void client_hash(const struct kbv_ratelimit *r, const struct kbv_client *client,
+static void client_hash(const struct kbv_ratelimit *r, const struct kbv_asker *client,
                         uint64_t hash[ROWS])
 {
     const struct kbv_slice parts[] = {{r->secret, sizeof(r->secret)},
@@ -119,7 +119,7 @@ static bool take(struct kbv_ratelimit *r, const uint64_t hash[ROWS])
     return true;
 }
 
-bool kbv_ratelimit_take(struct kbv_ratelimit *r, const struct kbv_client *client, int64_t now)
+bool kbv_ratelimit_take(struct kbv_ratelimit *r, const struct kbv_asker *client, int64_t now)
 {
     uint64_t hash[ROWS];
     bool taken = true;

@@ -24,14 +24,14 @@
 
 /* Who is counted: an IPv4 address, or the network of an IPv6 address. Zeros: unknown; those whose
  * address is not known are one client. */
-struct kbv_client {
+struct kbv_asker {
     uint8_t octets[9];
 };
 
 /* The client at an address of 4 or 16 octets. IPv6: its /64, which is what one host may choose from
  * (RFC 4291 section 2.5.4); IPv4-mapped (section 2.5.5.2) counts as IPv4. Any other length:
  * unknown. */
-struct kbv_client kbv_client_at(const uint8_t *address, size_t len);
+struct kbv_asker kbv_asker_at(const uint8_t *address, size_t len);
 
 struct kbv_ratelimit;
 
@@ -43,7 +43,7 @@ void kbv_ratelimit_delete(struct kbv_ratelimit *r);
 
 /* True, and one is taken: the client may at now [s]. Threads whose clocks are a few seconds apart
  * share the latest one's second; a clock that was put back by more starts afresh. */
-bool kbv_ratelimit_take(struct kbv_ratelimit *r, const struct kbv_client *client, int64_t now);
+bool kbv_ratelimit_take(struct kbv_ratelimit *r, const struct kbv_asker *client, int64_t now);
 
 /* How often it said yes and no since it was made. */
 struct kbv_ratelimit_counts {

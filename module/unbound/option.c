@@ -45,7 +45,7 @@ struct reply {
     bool local;    /* local data: the operator's own word */
     bool datagram; /* over UDP, and not from a loopback address */
     bool udp;
-    struct kbv_client client;
+    struct kbv_asker client;
     struct kbv_question *question; /* of the option; see question_of() */
     bool question_read;
 };
@@ -67,13 +67,13 @@ static bool is_loopback(const struct sockaddr_storage *a)
 }
 
 /* Who asks, through a proxy too: its address, not the proxy's. */
-static struct kbv_client client_of(const struct sockaddr_storage *a)
+static struct kbv_asker client_of(const struct sockaddr_storage *a)
 {
     if (a->ss_family == AF_INET)
-        return kbv_client_at((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr, 4);
+        return kbv_asker_at((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr, 4);
     if (a->ss_family == AF_INET6)
-        return kbv_client_at((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr, 16);
-    return (struct kbv_client){{0}};
+        return kbv_asker_at((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+    return (struct kbv_asker){{0}};
 }
 
 /* How the client is connected. Without knowledge it is a far one over UDP. */

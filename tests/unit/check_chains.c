@@ -397,7 +397,7 @@ START_TEST(clients_with_the_same_chain_share_the_work)
 
     for (uint8_t i = 0; i < 20; i++) {
         const uint8_t address[4] = {192, 0, 2, i};
-        struct pki_trial t = {.cache = cache, .chains = r, .client = kbv_client_at(address, 4)};
+        struct pki_trial t = {.cache = cache, .chains = r, .client = kbv_asker_at(address, 4)};
 
         ask_usual(&t);
         judge_and_clear(&t);
@@ -443,9 +443,9 @@ END_TEST
 
 /* ---- the limit ---- */
 
-static const struct kbv_client somebody = {{4, 192, 0, 2, 1}}, somebody_else = {{4, 192, 0, 2, 2}};
+static const struct kbv_asker somebody = {{4, 192, 0, 2, 1}}, somebody_else = {{4, 192, 0, 2, 2}};
 
-static enum kbv_status usual_limited(struct kbv_ratelimit *r, struct kbv_client who, int64_t later)
+static enum kbv_status usual_limited(struct kbv_ratelimit *r, struct kbv_asker who, int64_t later)
 {
     struct pki_trial t = {.chains = r, .client = who, .later = later};
 

@@ -12,17 +12,17 @@
 
 static const uint8_t secret[KBV_RATELIMIT_SECRET_LEN] = "the same in each run";
 
-static struct kbv_client client_number(unsigned n)
+static struct kbv_asker client_number(unsigned n)
 {
     uint8_t address[16] = {
         0x20,      0x01, 0x0d, 0xb8, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
         (uint8_t)n};
 
-    return kbv_client_at(address, sizeof(address));
+    return kbv_asker_at(address, sizeof(address));
 }
 
 /* How often it says yes in a row, at most max times. */
-static unsigned take(struct kbv_ratelimit *r, struct kbv_client client, int64_t now, unsigned max)
+static unsigned take(struct kbv_ratelimit *r, struct kbv_asker client, int64_t now, unsigned max)
 {
     unsigned n = 0;
 
@@ -93,7 +93,7 @@ START_TEST(collisions_give_nobody_more)
     struct kbv_ratelimit *r = kbv_ratelimit_create(100000, secret);
 
     for (unsigned i = 0; i < 200000; i++) {
-        struct kbv_client client = client_number(i);
+        struct kbv_asker client = client_number(i);
 
         ck_assert(kbv_ratelimit_take(r, &client, NOW));
     }
@@ -175,8 +175,8 @@ static const struct {
 
 START_TEST(clients_are_told_apart_by_what_they_cannot_choose)
 {
-    struct kbv_client a = kbv_client_at(pairs[_i].a, pairs[_i].a_len);
-    struct kbv_client b = kbv_client_at(pairs[_i].b, pairs[_i].b_len);
+    struct kbv_asker a = kbv_asker_at(pairs[_i].a, pairs[_i].a_len);
+    struct kbv_asker b = kbv_asker_at(pairs[_i].b, pairs[_i].b_len);
 
     ck_assert_msg((memcmp(&a, &b, sizeof(a)) == 0) == pairs[_i].same, "%s", pairs[_i].what);
 }
@@ -195,7 +195,7 @@ struct worker {
 static void *try_all_the_time(void *arg)
 {
     struct worker *w = arg;
-    struct kbv_client client = client_number(1);
+    struct kbv_asker client = client_number(1);
 
     for (unsigned i = 0; i < TRIES; i++) {
         unsigned second = i / (TRIES / 4);

@@ -53,7 +53,7 @@ struct pki_trial {
     bool pkix;                  /* dane has some */
     struct kbv_cache *cache;    /* NULL: none */
     struct kbv_ratelimit *chains;
-    struct kbv_client client;
+    struct kbv_asker client;
     struct pki_octets records[PKI_RECORDS_MAX];
     size_t n_records;
     struct pki_octets chain[KBV_CHAIN_MAX];
