@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/association.h"
+#include "cli/subject.h"
 #include "lib/text.h"
 
 enum {
@@ -41,8 +42,8 @@ struct arguments {
     struct kbv_id id;
     bool flat, client;
     const char *suffix_text;
-    uint8_t suffix[KBV_NAME_MAX], name[KBV_NAME_MAX]; /* of the identifier */
-    size_t suffix_len, name_len;
+    uint8_t name[KBV_NAME_MAX]; /* of the identifier, or of its client */
+    size_t name_len;
     uint8_t service[KBV_NAME_MAX]; /* the owner of SRV */
     size_t service_len;
     const char *service_domain;
@@ -103,8 +104,7 @@ static bool print_registry(struct arguments *q)
     char text[KBV_NAME_TEXT_MAX];
     const struct host *first = &q->hosts[0];
 
-    kbv_name_to_text(q->suffix, q->suffix_len, text);
-    printf("; registry: for the zone that holds %s\n", text);
+    printf("; registry: for the zone that holds %s\n", q->suffix_text);
     switch (q->way) {
     case WAY_SRV:
         print_naptr(q, 0, 'S', q->service, q->service_len);
@@ -234,26 +234,6 @@ static int find_service(struct arguments *q)
     return 0;
 }
 
-static int find_name(struct arguments *q)
-{
-    static const uint8_t label[] = "\012_ns-client";
-    const size_t n = q->client ? sizeof(label) - 1 : 0;
-    uint8_t name[KBV_NAME_MAX];
-    size_t len;
-
-    if (q->suffix_text == NULL ||
-        kbv_name_from_text(q->suffix_text, true, q->suffix, &q->suffix_len) != KBV_OK)
-        return usage_error(q->tlsa.self, "--suffix: a domain name is needed");
-    if (kbv_id_to_name(&q->id, !q->flat && q->id.kind != KBV_ID_NETID, q->suffix, q->suffix_len,
-                       name, &len) != KBV_OK ||
-        n + len > KBV_NAME_MAX)
-        return usage_error(q->tlsa.self, "the name would be longer than 255 octets");
-    memcpy(q->name, label, n);
-    memcpy(q->name + n, name, len);
-    q->name_len = n + len;
-    return 0;
-}
-
 /* Where the TLSA records are: what is nonsense there. */
 static int check_records(struct arguments *q)
 {
@@ -291,9 +271,7 @@ static int publish(struct arguments *q)
                  : q->id.kind == KBV_ID_DEVEUI ? WAY_IDENTITY
                  : q->id.kind == KBV_ID_NETID  ? WAY_HOST
                                                : WAY_SRV;
-    status = find_name(q);
-    if (status == 0)
-        status = check_hosts(q);
+    status = check_hosts(q);
     if (status == 0 && q->way == WAY_SRV)
         status = find_service(q);
     if (status == 0)
@@ -306,20 +284,21 @@ static int publish(struct arguments *q)
 
 /* ---- arguments ---- */
 
-/* kind:value */
-static int read_subject(struct arguments *q, const char *text)
+/* The identifier, and the name where its records are. */
+static int find_name(struct arguments *q, const char *text)
 {
-    const char *colon = strchr(text, ':');
-    char kind[16];
+    struct subject_form form = {.suffix = q->suffix_text, .flat = q->flat};
+    struct subject subject;
 
-    if (colon != NULL && (size_t)(colon - text) < sizeof(kind)) {
-        memcpy(kind, text, (size_t)(colon - text));
-        kind[colon - text] = '\0';
-        if (kbv_id_parse(kbv_id_kind_from_name(kind), colon + 1, &q->id) == KBV_OK)
-            return 0;
-    }
-    return usage_error(q->tlsa.self,
-                       "%s: expected joineui:70B3D57ED0000000, netid:00050A or deveui:…", text);
+    if (q->suffix_text == NULL)
+        return usage_error(q->tlsa.self, "--suffix is needed");
+    if (!read_subject(q->tlsa.self, text, &form, &subject))
+        return EXIT_USAGE;
+    if (subject.identifier.kind == KBV_ID_NONE)
+        return usage_error(q->tlsa.self, "%s: no identifier", text);
+    q->id = subject.identifier;
+    form.service = q->client ? "_ns-client" : NULL;
+    return name_identifier(q->tlsa.self, &q->id, &form, q->name, &q->name_len) ? 0 : EXIT_USAGE;
 }
 
 /* HOST[:PORT] */
@@ -445,7 +424,7 @@ static int run_options(struct arguments *q, int argc, char **argv)
         return status;
     if (argc - optind != 1)
         return usage_error(q->tlsa.self, "an identifier is needed, and nothing else");
-    status = read_subject(q, argv[optind]);
+    status = find_name(q, argv[optind]);
     return status == 0 ? publish(q) : status;
 }
 
