@@ -82,6 +82,19 @@ static int64_t next_date(const int64_t *dates, size_t n, int64_t now, int64_t un
     return until;
 }
 
+/* Empties this thread's queue of errors, ERR_clear_error() having begun it. True: one of them was
+ * about memory, and what OpenSSL said about the input means nothing. (The last one says little:
+ * each layer of OpenSSL puts its own on top.) */
+static bool ran_out_of_memory(void)
+{
+    unsigned long error;
+    bool found = false;
+
+    while ((error = ERR_get_error()) != 0)
+        found |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    return found;
+}
+
 /* ---- the store ---- */
 
 /* Adds to the identity and the dates of what the bundle holds. */
@@ -241,9 +254,49 @@ static X509 *parse_strictly(struct kbv_slice der)
     return x;
 }
 
-static bool ran_out_of_memory(void)
+/* What OpenSSL could not make of a certificate that it did read. */
+enum {
+    NO_KEY = 1,        /* the key cannot be loaded */
+    NO_STRENGTH = 2,   /* it was, and nothing is known of it */
+    NO_EXTENSIONS = 4, /* they are malformed */
+    NO_SIGNATURE = 8,  /* nothing is known of the signature's algorithm */
+};
+
+static unsigned shortcomings(X509 *x)
 {
-    return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+    EVP_PKEY *key = X509_get0_pubkey(x);
+    unsigned found = 0;
+
+    if (key == NULL)
+        found |= NO_KEY;
+    else if (EVP_PKEY_get_security_bits(key) <= 0)
+        found |= NO_STRENGTH;
+    if (X509_check_purpose(x, -1, 0) != 1)
+        found |= NO_EXTENSIONS;
+    if (!X509_get_signature_info(x, NULL, NULL, NULL, NULL))
+        found |= NO_SIGNATURE;
+    return found;
+}
+
+/* OpenSSL keeps what it could not make of a certificate, and no trace of why: for want of memory or
+ * for good? What falls short is read once more. *x: NULL if it cannot be read. */
+static enum kbv_err read_surely(struct kbv_slice der, X509 **x, unsigned *found)
+{
+    X509 *again;
+    bool same;
+
+    *x = parse_strictly(der);
+    *found = *x != NULL ? shortcomings(*x) : 0;
+    if (*x != NULL && *found == 0)
+        return KBV_OK;
+    again = parse_strictly(der);
+    same = (again != NULL) == (*x != NULL) && (again == NULL || shortcomings(again) == *found);
+    X509_free(again);
+    if (same)
+        return KBV_OK;
+    X509_free(*x);
+    *x = NULL;
+    return KBV_ERR_NOMEM;
 }
 
 static size_t extension_octets(const X509 *x, int nid)
@@ -268,13 +321,20 @@ static size_t names_octets(const X509 *x)
 
 static enum kbv_err chain_add(struct kbv_dane_chain *c, struct kbv_slice der)
 {
+    unsigned found;
+    enum kbv_err err;
     X509 *x;
 
     if (kbv_der_certificate_spki(der, &c->spki[c->n]) != KBV_OK)
         return KBV_ERR_FORMAT;
-    x = parse_strictly(der);
-    if (x == NULL)
-        return ran_out_of_memory() ? KBV_ERR_NOMEM : KBV_ERR_FORMAT;
+    err = read_surely(der, &x, &found);
+    if (err != KBV_OK)
+        return err;
+    /* A point beside its curve, say; of an algorithm without a name nobody can tell. */
+    if (x == NULL || (found & NO_KEY && kbv_der_spki_level(c->spki[c->n]) != 0)) {
+        X509_free(x);
+        return KBV_ERR_FORMAT;
+    }
     if (c->n == 0) {
         c->end_entity = x;
     } else if (!sk_X509_push(c->others, x)) {
@@ -297,13 +357,14 @@ enum kbv_err kbv_dane_chain_read(const struct kbv_presented *p, struct kbv_dane_
 
     if (c == NULL)
         return KBV_ERR_NOMEM;
-    ERR_set_mark();
+    ERR_clear_error();
     c->others = sk_X509_new_reserve(NULL, KBV_CHAIN_MAX);
     if (c->others == NULL)
         err = KBV_ERR_NOMEM;
     for (size_t i = 0; err == KBV_OK && i < p->n_chain; i++)
         err = chain_add(c, p->chain[i]);
-    ERR_pop_to_mark();
+    if (ran_out_of_memory())
+        err = KBV_ERR_NOMEM;
     if (err == KBV_OK)
         *out = c;
     else
@@ -318,6 +379,55 @@ void kbv_dane_chain_delete(struct kbv_dane_chain *chain)
     X509_free(chain->end_entity);
     sk_X509_pop_free(chain->others, X509_free);
     free(chain);
+}
+
+/* ---- the end entity's key ---- */
+
+/* Of a certificate read already, or of one that is read for this alone. */
+static enum kbv_err certificate_key_use(const struct kbv_presented *p, enum kbv_key_use *use)
+{
+    X509 *x = p->parsed != NULL ? p->parsed->end_entity : NULL;
+    enum kbv_err err = KBV_OK;
+    unsigned found;
+
+    if (x != NULL)
+        found = shortcomings(x);
+    else
+        err = read_surely(p->chain[0], &x, &found);
+    *use = x == NULL ? KBV_KEY_MALFORMED : found & NO_KEY ? KBV_KEY_UNUSABLE : KBV_KEY_USABLE;
+    if (p->parsed == NULL)
+        X509_free(x);
+    return err;
+}
+
+static enum kbv_err bare_key_use(struct kbv_slice spki, enum kbv_key_use *use)
+{
+    *use = KBV_KEY_UNUSABLE;
+    for (int i = 0; i < 2 && *use != KBV_KEY_USABLE; i++) { /* twice: see read_surely() */
+        const uint8_t *der = spki.p;
+        EVP_PKEY *key = d2i_PUBKEY(NULL, &der, (long)spki.len);
+
+        if (key != NULL && der == spki.p + spki.len)
+            *use = KBV_KEY_USABLE;
+        EVP_PKEY_free(key);
+    }
+    return KBV_OK;
+}
+
+enum kbv_err kbv_dane_key_use(struct kbv_presented *p, enum kbv_key_use *use)
+{
+    enum kbv_key_use found = p->key_use;
+    enum kbv_err err = KBV_OK;
+
+    if (found == KBV_KEY_NOT_TRIED) {
+        ERR_clear_error();
+        err = p->n_chain != 0 ? certificate_key_use(p, &found) : bare_key_use(p->spki, &found);
+        if (ran_out_of_memory() && found != KBV_KEY_USABLE)
+            err = KBV_ERR_NOMEM;
+    }
+    if (err == KBV_OK)
+        *use = p->key_use = found;
+    return err;
 }
 
 /* ---- names ---- */
@@ -485,6 +595,8 @@ static enum kbv_dane_finding add_record(SSL *ssl, const struct kbv_association *
     }
     SSL_set_hostflags(ssl, name_flags(exact)); /* names_match() has the last word */
     added = SSL_dane_tlsa_add(ssl, a->usage, a->selector, a->mtype, a->data.p, a->data.len);
+    if (added == 0) /* see read_surely() */
+        added = SSL_dane_tlsa_add(ssl, a->usage, a->selector, a->mtype, a->data.p, a->data.len);
     if (added < 0) {
         *reason = "OpenSSL could not take the record";
         return KBV_DANE_FAILURE;
@@ -588,6 +700,27 @@ out:
     return finding;
 }
 
+/* A refusal is looked at twice: where there was no memory to verify a signature, or to find an
+ * issuer, OpenSSL says the same as of a bad one. */
+static enum kbv_dane_finding search_surely(const struct kbv_dane *d,
+                                           const struct kbv_dane_chain *chain,
+                                           const struct kbv_association *a,
+                                           const struct kbv_dane_question *q,
+                                           const struct names *names, unsigned level, int *error,
+                                           struct kbv_dane_result *r)
+{
+    enum kbv_dane_finding finding = search(d, chain, a, q, names, level, error, r);
+    int first = *error;
+
+    if (finding != KBV_DANE_NO)
+        return finding;
+    finding = search(d, chain, a, q, names, level, error, r);
+    if (finding == KBV_DANE_NO && *error == first)
+        return KBV_DANE_NO;
+    r->reason = "out of memory";
+    return KBV_DANE_FAILURE;
+}
+
 /* At the level asked, and if that alone was in the way, at none. */
 static enum kbv_dane_finding search_at_levels(const struct kbv_dane *d,
                                               const struct kbv_dane_chain *chain,
@@ -596,12 +729,11 @@ static enum kbv_dane_finding search_at_levels(const struct kbv_dane *d,
                                               const struct names *names, struct kbv_dane_result *r)
 {
     static const char weak[] = "a key or signature of the path is below kbv-security-level";
-    enum kbv_dane_finding finding;
     int error;
+    enum kbv_dane_finding finding = search_surely(d, chain, a, q, names, q->level, &error, r);
 
-    finding = search(d, chain, a, q, names, q->level, &error, r);
     if (finding == KBV_DANE_NO && is_weakness(error)) {
-        finding = search(d, chain, a, q, names, 0, &error, r);
+        finding = search_surely(d, chain, a, q, names, 0, &error, r);
         if (finding == KBV_DANE_YES) {
             r->reason = weak;
             return KBV_DANE_WEAK;
@@ -679,6 +811,7 @@ static enum kbv_dane_finding look_for_path(const struct kbv_dane *d,
                                            struct kbv_dane_result *r)
 {
     const unsigned effort = effort_of(chain, a, supplied);
+    enum kbv_dane_finding finding;
 
     /* The end entity's names are looked at first: they are what tells endpoints apart. */
     r->reason = "no name of the certificate is a reference name";
@@ -687,9 +820,10 @@ static enum kbv_dane_finding look_for_path(const struct kbv_dane *d,
     r->reason = "the chain would take too long to verify";
     if (effort > q->effort)
         return KBV_DANE_TOO_DEAR;
-    r->effort = effort;
     r->searched = true;
-    return search_at_levels(d, chain, a, q, names, r);
+    finding = search_at_levels(d, chain, a, q, names, r);
+    r->effort = finding == KBV_DANE_YES ? effort : 2 * effort; /* a refusal is looked at twice */
+    return finding;
 }
 
 enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
@@ -707,12 +841,15 @@ enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv
         r->holds_until = INT64_MAX;
         return KBV_DANE_NO;
     }
-    ERR_set_mark();
+    ERR_clear_error();
     supplied = record_certificate(a);
     finding = look_for_path(d, chain, a, q, &names, supplied, r);
     r->holds_until = holds_until(d, chain, a, supplied, q->now);
     X509_free(supplied);
-    ERR_pop_to_mark();
+    if (ran_out_of_memory()) {
+        finding = KBV_DANE_FAILURE;
+        r->reason = "out of memory";
+    }
     if (finding != KBV_DANE_YES && finding != KBV_DANE_WEAK)
         r->depth = -1;
     return finding;

@@ -367,19 +367,47 @@ static struct keyed_finding keyed_failure(enum kbv_status status, const char *re
         .status = status, .match = KBV_MATCH_NONE, .reason = reason, .depth = -1};
 }
 
-/* A record matches; what is bound must be strong enough too. Of a key known by its digest only the
- * asker can tell. */
+/* A key that a record names, but that nobody could use or should: the status that BOUND becomes. A
+ * key below the level, or of an algorithm without a level, is not even shown to OpenSSL. */
+static enum kbv_status key_objection(const struct keyed_question *q, const char **reason)
+{
+    struct kbv_presented *presented = q->presented;
+    enum kbv_key_use use;
+    unsigned level;
+
+    if (presented->spki.p == NULL) /* of a key known by its digest only the asker can tell */
+        return KBV_STATUS_BOUND;
+    level = kbv_der_spki_level(presented->spki);
+    *reason = "the key is below kbv-security-level";
+    if (level < q->policy->security_level)
+        return KBV_STATUS_DOWNGRADE;
+    *reason = "out of memory";
+    if (kbv_dane_key_use(presented, &use) != KBV_OK)
+        return KBV_STATUS_TEMPFAIL;
+    *reason = "malformed certificate";
+    if (use == KBV_KEY_MALFORMED)
+        return KBV_STATUS_BAD_INPUT;
+    *reason = level == 0 ? "OpenSSL cannot use the key, or does not know its algorithm"
+                         : "malformed key"; /* a point beside its curve */
+    if (use != KBV_KEY_USABLE)
+        return level == 0 ? KBV_STATUS_DOWNGRADE : KBV_STATUS_BAD_INPUT;
+    *reason = "";
+    return KBV_STATUS_BOUND;
+}
+
+/* A record matches; what is bound must be a key, and strong enough. */
 static struct keyed_finding keyed_match(const struct keyed_question *q,
                                         const struct kbv_association *a, int depth)
 {
-    const struct kbv_presented *presented = q->presented;
-    const bool weak = presented->spki.p != NULL &&
-                      kbv_der_spki_level(presented->spki) < q->policy->security_level;
+    const char *reason = "";
+    enum kbv_status status = key_objection(q, &reason);
 
+    if (status != KBV_STATUS_BOUND && status != KBV_STATUS_DOWNGRADE)
+        return keyed_failure(status, reason);
     return (struct keyed_finding){
-        .status = weak ? KBV_STATUS_DOWNGRADE : KBV_STATUS_BOUND,
+        .status = status,
         .match = {a->usage, a->selector, a->mtype},
-        .reason = weak ? "the key is below kbv-security-level" : "",
+        .reason = reason,
         .depth = depth,
     };
 }
@@ -456,6 +484,7 @@ static bool verify_path(struct keyed_question *q, const struct kbv_association *
                         struct kept *outcome, struct keyed_finding *failure)
 {
     struct kbv_presented *presented = q->presented;
+    enum kbv_key_use use;
 
     *failure = keyed_failure(KBV_STATUS_LIMIT, "too many records that need a certificate path");
     if (presented->verifications >= PATHS_MAX)
@@ -472,6 +501,13 @@ static bool verify_path(struct keyed_question *q, const struct kbv_association *
         if (err != KBV_OK)
             return false;
     }
+    /* No path to such a key can be verified: OpenSSL would end with an error of its own. */
+    *failure = keyed_failure(KBV_STATUS_TEMPFAIL, "out of memory");
+    if (kbv_dane_key_use(presented, &use) != KBV_OK)
+        return false;
+    *failure = keyed_failure(KBV_STATUS_UNDECIDED, "OpenSSL does not know the key's algorithm");
+    if (use != KBV_KEY_USABLE)
+        return false;
     q->dane.effort = EFFORT_MAX - presented->effort;
     outcome->finding =
         kbv_dane_verify(q->policy->dane, presented->parsed, a, &q->dane, &outcome->r);
@@ -506,6 +542,7 @@ static struct keyed_finding judge_path(struct keyed_question *q, const struct kb
     switch (outcome.finding) {
     case KBV_DANE_YES:
     case KBV_DANE_WEAK:
+        q->presented->key_use = KBV_KEY_USABLE; /* no path was looked for to another one */
         found = keyed_match(q, a, outcome.r.depth);
         if (outcome.finding == KBV_DANE_WEAK) {
             found.status = KBV_STATUS_DOWNGRADE;

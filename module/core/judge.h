@@ -77,11 +77,11 @@ void kbv_judge_base(const struct kbv_evidence *e, const struct kbv_policy *p, in
  * repeated. T = min(base T, now + cap, the earliest notAfter of the path that usages 0 to 2
  * accepted). A base past its T is STALE, unless it is one of 32-35, which do not age. BAD_INPUT has
  * neither the keyed flag nor a subject; it is also what comes of a subject that is no key (kind
- * NONE, the digest of nothing) and of a certificate that only OpenSSL found malformed. LIMIT: more
- * paths would have to be looked for than one question may ask; REFUSED: than the client may in a
- * second. A base that is keyed, or PUBLISHED
+ * NONE, the digest of nothing) and of a certificate or key that only OpenSSL found malformed, when
+ * a record matched or a path was looked for. LIMIT: more paths would have to be looked for than one
+ * question may ask; REFUSED: than the client may in a second. A base that is keyed, or PUBLISHED
  * without associations, is the caller's mistake: TEMPFAIL. *v shares base's octets and may be base.
- * Never fails; allocates only where usages 0 to 2 meet certificates, and what it keeps of them is
+ * Never fails; allocates only where OpenSSL sees a key or certificate, and what it keeps of them is
  * in *presented, whose depth it sets. */
 void kbv_judge_keyed(const struct kbv_verdict *base, struct kbv_presented *presented,
                      const struct kbv_policy *p, int64_t now, struct kbv_verdict *v);

@@ -14,6 +14,14 @@
 
 struct kbv_dane_chain;
 
+/* What OpenSSL makes of the end entity's key. */
+enum kbv_key_use {
+    KBV_KEY_NOT_TRIED = 0,
+    KBV_KEY_USABLE,
+    KBV_KEY_UNUSABLE,  /* it cannot load it */
+    KBV_KEY_MALFORMED, /* it cannot read the certificate that holds it */
+};
+
 /* Materials by what is at hand: 1 and 2 the subject, 3 the key too, 4 the certificate too, 5 the
  * chain too. For one question and one thread. */
 struct kbv_presented {
@@ -28,6 +36,7 @@ struct kbv_presented {
     /* The judge's own: what it made of the above and need not make again. */
     uint8_t digests[2][2][64]; /* by selector and matching type - 1 */
     bool has_digest[2][2];
+    enum kbv_key_use key_use;
     struct kbv_dane_chain *parsed;      /* NULL: not yet */
     uint8_t all_digest[KBV_DIGEST_LEN]; /* of all certificates */
     bool has_all_digest;

@@ -647,6 +647,172 @@ START_TEST(a_certificate_that_is_not_der_is_bad_input)
 }
 END_TEST
 
+/* ---- keys that nobody can use ---- */
+
+/* What becomes of the SubjectPublicKeyInfo: strict DER still. */
+static void point_beside_its_curve(uint8_t *spki, size_t len)
+{
+    spki[len - 1] ^= 1;
+}
+
+static void coordinate_beyond_its_field(uint8_t *spki, size_t len)
+{
+    memset(spki + len - 64, 0xFF, 64);
+}
+
+static void point_at_infinity(uint8_t *spki, size_t len)
+{
+    spki[len - 65] = 0;
+}
+
+static void point_of_no_form(uint8_t *spki, size_t len)
+{
+    spki[len - 65] = 9;
+}
+
+static void key_that_is_no_sequence(uint8_t *spki, size_t len)
+{
+    (void)len;
+    for (size_t i = 20; i < 26; i++)
+        if (spki[i] == 0x30)
+            spki[i] = 0x31;
+}
+
+static void modulus_below_zero(uint8_t *spki, size_t len)
+{
+    for (size_t i = 20; i + 6 < len && i < 40; i++)
+        if (memcmp(spki + i, "\x02\x82\x01\x01\x00", 5) == 0) {
+            spki[i + 4] = 0xFF;
+            spki[i + 5] &= 0x7F;
+        }
+}
+
+static void unknown_algorithm(uint8_t *spki, size_t len)
+{
+    (void)len;
+    ck_assert_int_eq(memcmp(spki + 4, "\x06\x03\x2b\x65\x70", 5), 0);
+    spki[8] = 0x0F;
+}
+
+static const struct {
+    const char *key_type;
+    void (*spoil)(uint8_t *spki, size_t len);
+    int at_level_2, at_level_0;
+} unusable_keys[] = {
+    {"P-256", point_beside_its_curve, KBV_STATUS_BAD_INPUT, KBV_STATUS_BAD_INPUT},
+    {"P-384", point_beside_its_curve, KBV_STATUS_BAD_INPUT, KBV_STATUS_BAD_INPUT},
+    {"P-256", coordinate_beyond_its_field, KBV_STATUS_BAD_INPUT, KBV_STATUS_BAD_INPUT},
+    {"P-256", point_at_infinity, DOWNGRADE, DOWNGRADE},
+    {"P-256", point_of_no_form, DOWNGRADE, DOWNGRADE},
+    {"RSA-2048", key_that_is_no_sequence, DOWNGRADE, DOWNGRADE},
+    {"RSA-2048", modulus_below_zero, DOWNGRADE, BOUND}, /* OpenSSL takes it */
+    {"ED25519", unknown_algorithm, DOWNGRADE, DOWNGRADE},
+};
+
+/* The octets match, and nobody can prove to have such a key: OpenSSL would not take it. */
+START_TEST(a_match_of_an_unusable_key_is_not_bound)
+{
+    static const enum kbv_material materials[] = {KBV_MATERIAL_CHAIN, KBV_MATERIAL_CERT,
+                                                  KBV_MATERIAL_SPKI};
+    X509 *x = pki_make(&(struct pki_spec){.subject = "leaf",
+                                          .key = pki_key(unusable_keys[_i].key_type, 40),
+                                          .san = "DNS:js.example"});
+
+    for (int spoilt = 0; spoilt < 2; spoilt++) {
+        for (int turn = 0; turn < 3 * 3 * 2 * 2; turn++) {
+            struct pki_trial t = {.material = materials[turn % 3], .level = turn & 1 ? -1 : 2};
+            const uint8_t mtype = (uint8_t)(turn / 3 % 3), selector = (uint8_t)(turn / 18);
+            const int expected = !spoilt        ? BOUND
+                                 : t.level == 2 ? unusable_keys[_i].at_level_2
+                                                : unusable_keys[_i].at_level_0;
+            struct pki_octets *o = &t.chain[0];
+            struct kbv_slice spki, data;
+
+            if (t.material == KBV_MATERIAL_SPKI && selector == 0)
+                continue;
+            pki_trial_send(&t, x);
+            ck_assert_int_eq(kbv_der_certificate_spki((struct kbv_slice){o->p, o->len}, &spki),
+                             KBV_OK);
+            if (spoilt)
+                unusable_keys[_i].spoil(o->p + (spki.p - o->p), spki.len);
+            data = selector == 0 ? (struct kbv_slice){o->p, o->len} : spki;
+            pki_trial_add_digest(&t, 3, selector, mtype, data);
+            pki_trial_judge(&t);
+            ck_assert_msg((int)t.v.status == expected, "3 %u %u, material %d, level %d: %s (%s)",
+                          selector, mtype, (int)t.material, t.level, kbv_status_name(t.v.status),
+                          t.reason);
+            pki_trial_clear(&t);
+        }
+    }
+    X509_free(x);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+}
+END_TEST
+
+/* A certificate whose key is good and whose rest OpenSSL cannot read. */
+START_TEST(a_match_of_an_unreadable_certificate_is_bad_input)
+{
+    for (int material = KBV_MATERIAL_CERT; material <= (int)KBV_MATERIAL_CHAIN; material++) {
+        struct pki_trial t = {.material = (enum kbv_material)material};
+        struct pki_octets *o = &t.chain[0];
+        size_t dates = 0;
+
+        pki_trial_send(&t, certificate("leaf", 4));
+        pki_trial_add(&t, 3, 1, 1, certificate("leaf", 4));
+        ck_assert_int_eq(pki_trial_judge(&t), BOUND);
+        while (memcmp(o->p + dates, "\x30\x1e\x17\x0d", 4) != 0)
+            dates++;
+        o->p[dates + 2] = 0x0C; /* a UTF8String for a time */
+        ck_assert_int_eq(pki_trial_judge(&t), KBV_STATUS_BAD_INPUT);
+        pki_trial_clear(&t);
+    }
+}
+END_TEST
+
+/* The same where a path leads to the end entity; its signature is good. */
+START_TEST(a_path_to_an_unusable_key_is_not_bound)
+{
+    static const struct {
+        const char *key_type;
+        void (*spoil)(uint8_t *spki, size_t len);
+        int status;
+    } rows[] = {
+        {"P-256", point_beside_its_curve, KBV_STATUS_BAD_INPUT},
+        {"ED25519", unknown_algorithm, UNDECIDED},
+    };
+
+    for (int turn = 0; turn < 2 * ROWS(rows); turn++) {
+        struct pki_trial t = {.level = turn & 1 ? -1 : 2};
+        struct pki_spec spec = {.subject = "leaf",
+                                .key = pki_key(rows[turn / 2].key_type, 40),
+                                .issuer = certificate("ca", 2),
+                                .signer = key_of("ca"),
+                                .san = "DNS:js.example"};
+        X509 *good = pki_make(&spec), *spoilt;
+        struct pki_octets o = pki_der(good);
+        const uint8_t *p = o.p;
+        struct kbv_slice spki;
+
+        ck_assert_int_eq(kbv_der_certificate_spki((struct kbv_slice){o.p, o.len}, &spki), KBV_OK);
+        rows[turn / 2].spoil(o.p + (spki.p - o.p), spki.len);
+        spoilt = d2i_X509(NULL, &p, (long)o.len);
+        ck_assert_ptr_nonnull(spoilt);
+        ck_assert_int_gt(X509_sign(spoilt, spec.signer, EVP_sha256()), 0);
+        pki_trial_send(&t, spoilt);
+        pki_trial_send(&t, spec.issuer);
+        pki_trial_add(&t, 2, 0, 1, spec.issuer);
+        pki_trial_judge(&t);
+        ck_assert_msg((int)t.v.status == rows[turn / 2].status, "level %d: %s (%s)", t.level,
+                      kbv_status_name(t.v.status), t.reason);
+        pki_trial_clear(&t);
+        pki_octets_free(&o);
+        X509_free(good);
+        X509_free(spoilt);
+        ERR_clear_error();
+    }
+}
+END_TEST
+
 /* ---- caps ---- */
 
 START_TEST(paths_are_looked_for_so_often_and_no_oftener)
@@ -874,6 +1040,9 @@ int main(void)
     tcase_add_loop_test(tcase, an_accepted_path_bounds_the_lifetime, 0, ROWS(lives));
     tcase_add_test(tcase, the_last_second_of_a_certificate_is_the_last);
     tcase_add_loop_test(tcase, a_certificate_that_is_not_der_is_bad_input, 0, MUTATIONS);
+    tcase_add_loop_test(tcase, a_match_of_an_unusable_key_is_not_bound, 0, ROWS(unusable_keys));
+    tcase_add_test(tcase, a_match_of_an_unreadable_certificate_is_bad_input);
+    tcase_add_test(tcase, a_path_to_an_unusable_key_is_not_bound);
     tcase_add_test(tcase, paths_are_looked_for_so_often_and_no_oftener);
     tcase_add_test(tcase, the_longest_chain_is_followed);
     tcase_add_test(tcase, without_a_verifier_chains_are_not_judged);

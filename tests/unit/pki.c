@@ -118,21 +118,28 @@ void pki_trial_add_octets(struct pki_trial *t, uint8_t usage, uint8_t selector, 
     memcpy(o->p + 3, data, len);
 }
 
-void pki_trial_add(struct pki_trial *t, uint8_t usage, uint8_t selector, uint8_t mtype, X509 *x)
+void pki_trial_add_digest(struct pki_trial *t, uint8_t usage, uint8_t selector, uint8_t mtype,
+                          struct kbv_slice whole)
 {
-    struct pki_octets whole = {NULL, 0};
     uint8_t digest[64];
 
-    if (selector == 0)
-        whole = pki_der(x);
-    else
-        whole.len = (size_t)i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &whole.p);
     if (mtype == 0)
         pki_trial_add_octets(t, usage, selector, mtype, whole.p, whole.len);
     else if (mtype == 1)
         pki_trial_add_octets(t, usage, selector, mtype, SHA256(whole.p, whole.len, digest), 32);
     else
         pki_trial_add_octets(t, usage, selector, mtype, SHA512(whole.p, whole.len, digest), 64);
+}
+
+void pki_trial_add(struct pki_trial *t, uint8_t usage, uint8_t selector, uint8_t mtype, X509 *x)
+{
+    struct pki_octets whole = {NULL, 0};
+
+    if (selector == 0)
+        whole = pki_der(x);
+    else
+        whole.len = (size_t)i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &whole.p);
+    pki_trial_add_digest(t, usage, selector, mtype, (struct kbv_slice){whole.p, whole.len});
     pki_octets_free(&whole);
 }
 
@@ -252,7 +259,11 @@ enum kbv_status pki_trial_judge(struct pki_trial *t)
     if (t->read != KBV_OK)
         return t->v.status = KBV_STATUS_BAD_INPUT;
     presented.client = t->client;
+    if (t->around != NULL)
+        t->around(true);
     kbv_judge_keyed(&t->base, &presented, &policy, now, &t->v);
+    if (t->around != NULL)
+        t->around(false);
     t->depth = presented.depth;
     t->verifications = presented.verifications;
     kbv_presented_clear(&presented);

@@ -54,6 +54,7 @@ struct pki_trial {
     struct kbv_cache *cache;    /* NULL: none */
     struct kbv_ratelimit *chains;
     struct kbv_asker client;
+    void (*around)(bool on);    /* NULL, or told when the judgement itself begins and ends */
     struct pki_octets records[PKI_RECORDS_MAX];
     size_t n_records;
     struct pki_octets chain[KBV_CHAIN_MAX];
@@ -73,6 +74,9 @@ struct pki_trial {
 void pki_trial_add(struct pki_trial *t, uint8_t usage, uint8_t selector, uint8_t mtype, X509 *x);
 void pki_trial_add_octets(struct pki_trial *t, uint8_t usage, uint8_t selector, uint8_t mtype,
                           const uint8_t *data, size_t len);
+/* whole, or the digest of it. */
+void pki_trial_add_digest(struct pki_trial *t, uint8_t usage, uint8_t selector, uint8_t mtype,
+                          struct kbv_slice whole);
 /* Appends to what the peer sends. */
 void pki_trial_send(struct pki_trial *t, X509 *x);
 /* The status. What the judge says is checked: it can be encoded, and repeats nothing unkeyed. */
