@@ -247,11 +247,13 @@ static int check_records(struct arguments *q)
         return kbv_name_tlsa_owner(HTTPS, q->name, q->name_len, owner, &len) == KBV_OK
                    ? associations_check(&q->tlsa, owner, len)
                    : usage_error(q->tlsa.self, "the name would be longer than 255 octets");
-    for (size_t i = 0; status == 0 && i < q->n_hosts; i++)
-        status = kbv_name_tlsa_owner(q->hosts[i].port, q->hosts[i].name, q->hosts[i].len, owner,
-                                     &len) == KBV_OK
-                     ? associations_check(&q->tlsa, owner, len)
-                     : usage_error(q->tlsa.self, "the name would be longer than 255 octets");
+    for (size_t i = 0; status == 0 && i < q->n_hosts; i++) {
+        if (kbv_name_tlsa_owner(q->hosts[i].port, q->hosts[i].name, q->hosts[i].len, owner, &len) !=
+            KBV_OK)
+            status = usage_error(q->tlsa.self, "the name would be longer than 255 octets");
+        else if (i == 0 || q->tlsa.usage == 1) /* which alone looks at the owner */
+            status = associations_check(&q->tlsa, owner, len);
+    }
     return status;
 }
 
