@@ -259,6 +259,52 @@ static void identity(struct scene *s)
     s->e.host = (struct kbv_slice){NULL, 0};
 }
 
+/* A peer of which nothing else is known than what one pin needs. */
+static void only(struct scene *s, uint8_t selector, uint8_t mtype)
+{
+    static struct kbv_peer peer;
+
+    peer = ours.peer;
+    peer.spki.p = selector == 1 && mtype == 0 ? peer.spki.p : NULL;
+    peer.cert.p = selector == 0 && mtype == 0 ? peer.cert.p : NULL;
+    peer.has_spki_sha256 = selector == 1 && mtype == 1;
+    peer.has_spki_sha512 = selector == 1 && mtype == 2;
+    peer.has_cert_sha256 = selector == 0 && mtype == 1;
+    peer.has_cert_sha512 = selector == 0 && mtype == 2;
+    s->e.peer = &peer;
+    publish_key(s, 3, selector, mtype, &ours);
+}
+
+static void only_spki(struct scene *s)
+{
+    only(s, 1, 0);
+}
+
+static void only_spki_sha256(struct scene *s)
+{
+    only(s, 1, 1);
+}
+
+static void only_spki_sha512(struct scene *s)
+{
+    only(s, 1, 2);
+}
+
+static void only_cert(struct scene *s)
+{
+    only(s, 0, 0);
+}
+
+static void only_cert_sha256(struct scene *s)
+{
+    only(s, 0, 1);
+}
+
+static void only_cert_sha512(struct scene *s)
+{
+    only(s, 0, 2);
+}
+
 static const struct row accepted[] = {
     {"literal", literal, NULL, KBV_ACCEPTED},
     {"identifier", identifier, NULL, KBV_ACCEPTED},
@@ -283,6 +329,12 @@ static const struct row accepted[] = {
     {"3 1 1 beside 3 0 2 and 2 1 2", literal, pin_and_sha512_elsewhere, KBV_ACCEPTED},
     {"3 1 0 beside another's 3 1 2", literal, pin_full_and_sha512, KBV_ACCEPTED},
     {"a raw key", literal, raw_key, KBV_ACCEPTED},
+    {"the key alone", literal, only_spki, KBV_ACCEPTED},
+    {"the key's SHA-256 alone", literal, only_spki_sha256, KBV_ACCEPTED},
+    {"the key's SHA-512 alone", literal, only_spki_sha512, KBV_ACCEPTED},
+    {"the certificate alone", literal, only_cert, KBV_ACCEPTED},
+    {"the certificate's SHA-256 alone", literal, only_cert_sha256, KBV_ACCEPTED},
+    {"the certificate's SHA-512 alone", literal, only_cert_sha512, KBV_ACCEPTED},
 };
 
 static void other_owner(struct scene *s)
@@ -378,6 +430,17 @@ static void other_endpoint(struct scene *s)
 static void other_port(struct scene *s)
 {
     s->e.port = 443;
+}
+
+static void endpoint_of_other_port(struct scene *s)
+{
+    s->v.port = 443;
+}
+
+static void endpoint_of_other_host(struct scene *s)
+{
+    s->other = octets_from_name("js2.op-a.example.");
+    s->v.target = slice(&s->other);
 }
 
 static void owner_of_other_endpoint(struct scene *s)
@@ -563,6 +626,7 @@ static void subject_kind_none(struct scene *s)
 static void subject_kind_unknown(struct scene *s)
 {
     s->v.subject.kind = (enum kbv_subject_kind)3;
+    memcpy(s->v.subject.digest, ours.peer.cert_sha256, KBV_DIGEST_LEN);
 }
 
 static void anothers_key(struct scene *s)
@@ -684,6 +748,8 @@ static const struct row refused[] = {
     {"identifier taken as literal", identifier, identifier_as_literal, KBV_REFUSED_IDENTIFIER},
     {"B's key on A's connection", identifier, other_endpoint, KBV_REFUSED_ENDPOINT},
     {"other port", identifier, other_port, KBV_REFUSED_ENDPOINT},
+    {"ENDPOINT of another port", identifier, endpoint_of_other_port, KBV_REFUSED_ENDPOINT},
+    {"ENDPOINT of another host", identifier, endpoint_of_other_host, KBV_REFUSED_ENDPOINT},
     {"owner of another host", identifier, owner_of_other_endpoint, KBV_REFUSED_ENDPOINT},
     {"owner of another port", identifier, owner_of_other_port, KBV_REFUSED_ENDPOINT},
     {"owner of another protocol", identifier, owner_over_udp, KBV_REFUSED_ENDPOINT},
@@ -803,7 +869,8 @@ START_TEST(believing_is_all_but_the_key)
             expected = KBV_BELIEVED;
         ck_assert_msg(found == expected, "%s: %s", refused[i].name, kbv_acceptance_text(found));
     }
-    ck_assert_int_eq(kbv_verdict_believe(NULL, NULL), KBV_REFUSED_NO_VERDICT);
+    ck_assert_int_eq(kbv_verdict_believe(NULL, &literal()->e), KBV_REFUSED_NO_VERDICT);
+    ck_assert_int_eq(kbv_verdict_believe(&literal()->v, NULL), KBV_REFUSED_NO_VERDICT);
 }
 END_TEST
 
