@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ struct plan {
     struct kbv_client *client;
     struct kbv_ask ask;
     struct kbv_peer peer;
-    bool has_peer, blocking;
+    bool has_peer, blocking, threads;
     struct kbv_slice host;
     uint16_t port;
     int64_t now;
@@ -219,6 +220,9 @@ static void read_option(struct plan *p, int c, char *arg)
     case 'b':
         p->blocking = true;
         break;
+    case 'H':
+        p->threads = true;
+        break;
     case 'c':
     case 's':
     case 'd':
@@ -250,6 +254,7 @@ static struct plan read_plan(int argc, char **argv)
                                             {"now", required_argument, NULL, 'N'},
                                             {"many", required_argument, NULL, 'M'},
                                             {"blocking", no_argument, NULL, 'b'},
+                                            {"threads", no_argument, NULL, 'H'},
                                             {"peer-cert", required_argument, NULL, 'c'},
                                             {"peer-spki", required_argument, NULL, 's'},
                                             {"peer-spki-sha256", required_argument, NULL, 'd'},
@@ -373,6 +378,24 @@ static void run_all(struct kbv_query **queries, unsigned n)
     }
 }
 
+static void *run_one(void *q)
+{
+    kbv_query_wait(q);
+    return NULL;
+}
+
+/* A client is shared, a query is not. */
+static void run_in_threads(struct kbv_query **queries, unsigned n)
+{
+    static pthread_t threads[MANY_MAX];
+
+    for (unsigned i = 0; i < n; i++)
+        if (pthread_create(&threads[i], NULL, run_one, queries[i]) != 0)
+            die("no thread");
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+}
+
 int main(int argc, char **argv)
 {
     static struct kbv_query *queries[MANY_MAX];
@@ -384,7 +407,9 @@ int main(int argc, char **argv)
         if (!queries[i])
             die("%s", kbv_err_text(err));
     }
-    if (p.blocking)
+    if (p.threads)
+        run_in_threads(queries, p.many);
+    else if (p.blocking)
         for (unsigned i = 0; i < p.many; i++)
             kbv_query_wait(queries[i]);
     else
