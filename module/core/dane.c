@@ -341,8 +341,8 @@ static enum kbv_err chain_add(struct kbv_dane_chain *c, struct kbv_slice der)
         X509_free(x);
         return KBV_ERR_NOMEM;
     }
-    if (c->n != 0)
-        c->keys_effort += kbv_der_spki_effort(c->spki[c->n]);
+    if (c->n != 0) /* a key that OpenSSL cannot load verifies nothing, and that at once */
+        c->keys_effort += found & NO_KEY ? 1 : kbv_der_spki_effort(c->spki[c->n]);
     c->names += names_octets(x);
     c->constraints += extension_octets(x, NID_name_constraints);
     c->der[c->n++] = der;
@@ -794,7 +794,9 @@ static unsigned effort_of(const struct kbv_dane_chain *chain, const struct kbv_a
         effort += of_store;
     if (a->mtype == MTYPE_FULL && a->usage != USAGE_PKIX_EE &&
         (a->selector == SELECTOR_SPKI || kbv_der_certificate_spki(a->data, &spki) == KBV_OK))
-        effort += kbv_der_spki_effort(spki);
+        effort += supplied != NULL && X509_get0_pubkey(supplied) == NULL
+                      ? 1
+                      : kbv_der_spki_effort(spki);
     if (supplied != NULL) {
         names += names_octets(supplied);
         constraints += extension_octets(supplied, NID_name_constraints);

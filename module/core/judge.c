@@ -594,11 +594,12 @@ static bool is_outdone(const struct keyed_question *q, const struct kbv_associat
            q->strong[a->usage][a->selector];
 }
 
-/* No other record changes this: it matches, or the next one would fail in the same way. */
+/* No other record changes this: it matches, or the next one would fail in the same way. One that is
+ * too dear says nothing of the next. */
 static bool is_final(enum kbv_status status)
 {
     return status == KBV_STATUS_BOUND || status == KBV_STATUS_BAD_INPUT ||
-           status == KBV_STATUS_LIMIT || status == KBV_STATUS_REFUSED;
+           status == KBV_STATUS_REFUSED;
 }
 
 /* The records of usage 3, or those of the others, in their order; *found is what counts so far. */

@@ -652,6 +652,7 @@ START_TEST(a_key_that_takes_too_long_is_not_tried)
     struct pki_spec spec = {.subject = "CA R", .key = key, .signer = key, .ca = true};
     X509 *slow = pki_make(&spec), *below, *own;
     struct pki_trial t = {.level = -1}, beside = {.level = -1}, fine = {.level = -1};
+    struct pki_trial among = {.level = -1};
 
     spec = (struct pki_spec){
         .key = pki_key("P-256", 1), .issuer = slow, .signer = key, .san = "DNS:js.example"};
@@ -676,6 +677,12 @@ START_TEST(a_key_that_takes_too_long_is_not_tried)
     pki_trial_send(&fine, ca);
     judge_and_clear(&fine);
     ck_assert_int_eq(fine.v.status, KBV_STATUS_BOUND);
+    pki_trial_add(&among, 2, 1, 0, slow); /* and another record matches */
+    pki_trial_add(&among, 2, 1, 1, ca);
+    pki_trial_send(&among, own);
+    pki_trial_send(&among, ca);
+    judge_and_clear(&among);
+    ck_assert_int_eq(among.v.status, KBV_STATUS_BOUND);
     X509_free(slow);
     X509_free(below);
     X509_free(own);
