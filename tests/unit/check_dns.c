@@ -2,6 +2,8 @@
 /* DNS messages: what is written, and that no part of a reply is a reply. */
 #include "lib/dns.h"
 
+#include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/unit/octets.h"
@@ -141,6 +143,137 @@ START_TEST(every_flipped_bit_of_the_question_makes_it_anothers)
 }
 END_TEST
 
+/* The fuzzer's seeds, each the reply to the question that it repeats: their names say what they
+ * are. */
+static enum kbv_dns_result read_file(const char *folder, const char *file, struct kbv_dns_reply *r)
+{
+    static uint8_t message[65535];
+    struct kbv_dns_question q;
+    char path[4096];
+    size_t len;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, file);
+    f = fopen(path, "rb");
+    ck_assert_msg(f != NULL, "cannot read %s", path);
+    len = fread(message, 1, sizeof(message), f);
+    fclose(f);
+    q.id = (uint16_t)(message[0] << 8 | message[1]);
+    q.name = (struct kbv_slice){message + KBV_DNS_HEADER_LEN,
+                                kbv_name_len(message + KBV_DNS_HEADER_LEN, KBV_NAME_MAX)};
+    q.type = KBV_RRTYPE_DEFAULT;
+    return kbv_dns_reply_read(&q, CODE, message, len, r);
+}
+
+START_TEST(malformed_messages_are_refused)
+{
+    const char *srcdir = getenv("srcdir");
+    char folder[2048];
+    struct dirent **files;
+    int n, malformed = 0;
+
+    snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/reply", srcdir ? srcdir : ".");
+    n = scandir(folder, &files, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        const char *file = files[i]->d_name;
+        enum kbv_dns_result expected = KBV_DNS_REPLY, found;
+        struct kbv_dns_reply r = {0};
+
+        if (strncmp(file, "malformed-", 10) == 0)
+            expected = KBV_DNS_MALFORMED;
+        else if (strcmp(file, "echo") == 0)
+            expected = KBV_DNS_OTHER;
+        malformed += expected == KBV_DNS_MALFORMED;
+        if (file[0] != '.') {
+            found = read_file(folder, file, &r);
+            ck_assert_msg(found == expected, "%s: %d", file, found);
+        }
+        free(files[i]);
+    }
+    ck_assert_int_gt(malformed, 20);
+    free(files);
+}
+END_TEST
+
+START_TEST(ten_records_are_counted_and_nine_kept)
+{
+    const char *srcdir = getenv("srcdir");
+    struct kbv_dns_reply r = {0};
+    char folder[2048];
+
+    snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/reply", srcdir ? srcdir : ".");
+    ck_assert_int_eq(read_file(folder, "ten-RRs", &r), KBV_DNS_REPLY);
+    ck_assert_uint_eq(r.n, 10);
+    ck_assert_uint_eq(r.option.len, 0);
+    ck_assert_ptr_nonnull(r.option.p);
+}
+END_TEST
+
+/* A message with one RR, whose owner is what is written at its end, behind pointers. */
+static enum kbv_dns_result read_owner(const char *labels, unsigned pointers,
+                                      struct kbv_dns_reply *r)
+{
+    uint8_t message[1024];
+    size_t len = octets("abcd 8180 0001 0001 0000 0000" QUESTION, message, sizeof(message)), at;
+
+    /* RDATA first: it holds the labels and a row of pointers, each to the one before. */
+    message[7] = 2;
+    len += octets("00 0010 0001 00000000 0000", message + len, 32);
+    at = len;
+    len += octets(labels, message + len, 512);
+    for (unsigned i = 0; i < pointers; i++) {
+        size_t target = i == 0 ? at : len - 2;
+
+        message[len++] = (uint8_t)(0xC0 | target >> 8);
+        message[len++] = (uint8_t)target;
+    }
+    message[at - 2] = (uint8_t)((len - at) >> 8);
+    message[at - 1] = (uint8_t)(len - at);
+    message[len] = (uint8_t)(0xC0 | (len - 2) >> 8);
+    message[len + 1] = (uint8_t)(len - 2);
+    len += 2;
+    len += octets("ff14 0001 00000000 0000", message + len, 32);
+    return kbv_dns_reply_read(&question, CODE, message, len, r);
+}
+
+START_TEST(compression_has_bounds)
+{
+    struct kbv_dns_reply r;
+    char longest[512] = "";
+
+    /* One more pointer is in the owner itself. */
+    ck_assert_int_eq(read_owner("045f343433 045f746370 026a73 076578616d706c65 00", 126, &r),
+                     KBV_DNS_REPLY);
+    ck_assert_uint_eq(r.n, 1);
+    ck_assert_int_eq(read_owner("045f343433 045f746370 026a73 076578616d706c65 00", 127, &r),
+                     KBV_DNS_MALFORMED);
+    for (int i = 0; i < 63; i++)
+        strcat(longest, "61");
+    memmove(longest + 2, longest, strlen(longest) + 1);
+    memcpy(longest, "3f", 2);
+    strcat(longest, "00");
+    ck_assert_int_eq(read_owner(longest, 1, &r), KBV_DNS_REPLY);
+    memcpy(longest, "40", 2);
+    ck_assert_int_eq(read_owner(longest, 1, &r), KBV_DNS_MALFORMED);
+}
+END_TEST
+
+/* A pointer to a label that ends with the message: there is no root label behind it. */
+START_TEST(a_name_does_not_end_with_the_message)
+{
+    static const char cut[] =
+        "abcd 8180 0001 0002 0000 0000" QUESTION "00 0010 0001 00000000 0001 0c"
+        "c031 ff14 0001 00000000 0000";
+    uint8_t message[128];
+    size_t len = octets(cut, message, sizeof(message));
+    struct kbv_dns_reply r;
+
+    ck_assert_uint_eq(message[0x31], 12);
+    ck_assert_uint_eq(len, 0x31 + 13);
+    ck_assert_int_eq(kbv_dns_reply_read(&question, CODE, message, len, &r), KBV_DNS_MALFORMED);
+}
+END_TEST
+
 static const struct {
     const char *hex;
     bool sound;
@@ -170,6 +303,10 @@ int main(void)
     tcase_add_test(c, no_part_of_a_reply_is_a_reply);
     tcase_add_test(c, truncated_replies_say_so);
     tcase_add_test(c, every_flipped_bit_of_the_question_makes_it_anothers);
+    tcase_add_test(c, malformed_messages_are_refused);
+    tcase_add_test(c, ten_records_are_counted_and_nine_kept);
+    tcase_add_test(c, compression_has_bounds);
+    tcase_add_test(c, a_name_does_not_end_with_the_message);
     tcase_add_loop_test(c, txt_is_character_strings, 0, sizeof(txts) / sizeof(*txts));
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
