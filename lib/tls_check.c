@@ -136,8 +136,6 @@ static void pass_over(struct kbv_tls_check *k, enum kbv_acceptance why, const st
 {
     char owner[KBV_NAME_TEXT_MAX], reason[KBV_REASON_MAX + 1] = "";
 
-    kbv_query_delete(k->query);
-    k->query = NULL;
     if (k->at == 0) {
         note(k, v);
         k->result.acceptance = why;
@@ -150,6 +148,8 @@ static void pass_over(struct kbv_tls_check *k, enum kbv_acceptance why, const st
         else
             say(k, "%s: %s", owner, detail ? detail : kbv_acceptance_text(why));
     }
+    kbv_query_delete(k->query); /* v goes with it */
+    k->query = NULL;
     k->at++;
     k->stage = STAGE_DIGEST;
     if (k->at == k->n_identities || k->at == KBV_TLS_ASKED_MAX)
