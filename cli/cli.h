@@ -25,7 +25,7 @@ struct command {
 };
 
 extern const struct command command_name, command_query, command_explain, command_decode,
-    command_verify, command_tlsa, command_keygen, command_lint, command_publish;
+    command_verify, command_tlsa, command_keygen, command_lint, command_publish, command_tunnel;
 
 /* Prints the usage line and, as diagnostics, what is wrong; EXIT_USAGE. */
 int usage_error(const struct command *c, const char *format, ...)

@@ -11,7 +11,7 @@
 
 static const struct command *const commands[] = {
     &command_name, &command_query,   &command_explain, &command_decode, &command_verify,
-    &command_tlsa, &command_publish, &command_lint,    &command_keygen,
+    &command_tlsa, &command_publish, &command_lint,    &command_tunnel, &command_keygen,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
