@@ -19,8 +19,8 @@ import forger
 from kbvtest import programs, tap
 from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same
-from tunnels import (PATIENCE_S, Backend, Tunnel, connect, digest_and_answer, echo, echoes, exchange,
-                     flood, is_cut, is_refused, read_all, until)
+from tunnels import (PATIENCE_S, Backend, Tunnel, connect, cut_off, digest_and_answer, echo, echoes,
+                     exchange, flood, is_cut, read_all, unanswered, until)
 
 JS1_ADDRESS, JS2_ADDRESS = "203.0.113.1", "203.0.113.2"     # of the world's zones
 JS1 = "_8003._tcp.js1.op-a.example."                         # TLSA 3 1 1, twice
@@ -140,7 +140,7 @@ def half_close(world):
         until("the rest at the server", lambda: backend.octets == 12000)
         line = ns.says("closed")
         assert "sent=12000 received=7 " in line and "reason" not in line, line
-    with Backend(digest_and_answer) as backend, world.js(backend), world.ns() as ns:
+    with Backend(digest_and_answer) as backend, world.js(backend), world.ns(listen="[::1]:0") as ns:
         assert exchange(ns, b"") == 1
 
 
@@ -183,9 +183,7 @@ def next_endpoint(world):
 def wrong_server(world, name, reason, status):
     """Somebody else's key: nothing is sent, and the plain side sees a reset."""
     with Backend(echo) as backend, world.js(backend, name) as js, world.ns() as ns:
-        with connect(ns) as sock:
-            sock.sendall(b"POST / HTTP/1.1\r\n\r\n")
-            is_cut(sock)
+        cut_off(ns)
         line = ns.says("refused", re.escape(JS1))
         assert f"status={status} " in line and re.search(reason, line), line
         same("connections behind it", (backend.connections, backend.octets), (0, 0))
@@ -195,12 +193,7 @@ def wrong_server(world, name, reason, status):
 def wrong_client(world, name, allow, status="NOT_BOUND"):
     """Somebody else's key, be it another partner's valid one: nothing reaches the server."""
     with Backend(echo) as backend, world.js(backend, allow=allow) as js, world.ns(name=name) as ns:
-        with connect(ns) as sock:
-            try:
-                sock.sendall(b"POST / HTTP/1.1\r\n\r\n")
-            except ConnectionError:
-                pass  # it was faster
-            is_refused(sock)
+        unanswered(ns)
         assert f"status={status} " in js.says("refused"), js.log()
         same("connections behind it", (backend.connections, backend.octets), (0, 0))
         same("accepted", js.count("accepted"), 0)
@@ -238,18 +231,13 @@ def resolver_gone(world):
     """No verdict: no connection, with its reason; nobody learns that there was one."""
     with Backend(echo) as backend:
         with world.js(backend) as js, \
-                world.ns("--timeout", "1000", to=JOINEUI, server=NOBODY) as ns, connect(ns) as sock:
-            sock.sendall(b"hello")
-            is_cut(sock)
+                world.ns("--timeout", "1000", to=JOINEUI, server=NOBODY) as ns:
+            cut_off(ns)
             assert re.search("no resolver", ns.says("failed")), ns.log()
             same("connections at the server", js.count("connection"), 0)
         with world.js(backend, "js1.next", "--timeout", "1000", server=NOBODY) as js, \
-                world.ns() as ns, connect(ns) as sock:
-            try:
-                sock.sendall(b"hello")
-            except ConnectionError:
-                pass
-            is_refused(sock)
+                world.ns() as ns:
+            unanswered(ns)
             assert re.search("no resolver", js.says("refused")), js.log()
         same("connections behind it", backend.connections, 0)
 
@@ -260,8 +248,8 @@ def statuses(world):
             (("--to", "joineui:70B3D57ED00000FF", *SUFFIX), "NO_BINDING"),
             (("--to", "joineui:70B3D57ED0000000", "--suffix", "joineuis.strict.example"),
              "NO_BINDING")):
-        with world.ns(to=subject) as ns, connect(ns) as sock:
-            is_cut(sock)
+        with world.ns(to=subject) as ns:
+            cut_off(ns)
             assert f"status={status} " in ns.says("failed"), ns.log()
 
 
@@ -369,8 +357,7 @@ def reload(world):
     with Backend(echo) as backend, world.ns() as ns, \
             Tunnel("server", (str(cert), str(key)), "--forward", backend.address, "--allow", NS_A,
                    listen=f"{JS1_ADDRESS}:8003") as js:
-        with connect(ns) as sock:
-            is_cut(sock)
+        cut_off(ns)
         put("js1.current")
         js.signal(signal.SIGHUP)
         js.says("reloaded")
@@ -443,9 +430,8 @@ def backend_gone(world):
     with Backend(echo) as backend:
         address = backend
 
-    with world.js(address) as js, world.ns() as ns, connect(ns) as sock:
-        sock.settimeout(PATIENCE_S)
-        is_cut(sock)
+    with world.js(address) as js, world.ns() as ns:
+        cut_off(ns)
         assert "Connection refused" in js.says("failed"), js.log()
 
 

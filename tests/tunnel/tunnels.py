@@ -172,8 +172,7 @@ def flood(backend, sock):
 
 
 def connect(tunnel):
-    sock = socket.create_connection(tunnel.address, PATIENCE_S)
-    return sock
+    return socket.create_connection(tunnel.address, PATIENCE_S)
 
 
 def exchange(tunnel, payload):
@@ -207,11 +206,23 @@ def is_cut(sock):
     raise AssertionError(f"received {rest[:100]!r}")
 
 
-def is_refused(sock):
-    """The connection ends without an octet: a server that refuses closes the TLS connection in good
-    order, behind the handshake."""
+def cut_off(tunnel, octets=b"POST / HTTP/1.1\r\n\r\n"):
+    """Whoever connects and says that gets a reset, be it as soon as he connects."""
     try:
-        rest = sock.recv(65536)
-    except ConnectionError:
+        with connect(tunnel) as sock:
+            sock.sendall(octets)
+            is_cut(sock)
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+
+
+def unanswered(tunnel, octets=b"POST / HTTP/1.1\r\n\r\n"):
+    """Likewise, but the end may be in good order: a server that refuses closes the TLS connection
+    behind the handshake."""
+    try:
+        with connect(tunnel) as sock:
+            sock.sendall(octets)
+            rest = sock.recv(65536)
+    except (ConnectionResetError, BrokenPipeError):
         return
     assert not rest, f"received {rest[:100]!r}"
