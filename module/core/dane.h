@@ -38,8 +38,8 @@ void kbv_dane_delete(struct kbv_dane *d);
 struct kbv_dane_chain;
 
 /* Parses what materials 4 and 5 present, whose octets must outlive *out. KBV_ERR_FORMAT: OpenSSL
- * cannot read a certificate, or would write it with other octets than came, or its key is of a known
- * algorithm and malformed. KBV_ERR_NOMEM. */
+ * cannot read a certificate, or would write it with other octets than came, or its key is of a
+ * known algorithm and malformed. KBV_ERR_NOMEM. */
 enum kbv_err kbv_dane_chain_read(const struct kbv_presented *p, struct kbv_dane_chain **out);
 void kbv_dane_chain_delete(struct kbv_dane_chain *chain);
 
@@ -63,12 +63,16 @@ enum kbv_dane_finding {
     KBV_DANE_TOO_DEAR,    /* not known: no path was looked for, it would take more than may be */
 };
 
+/* What is asked of the records of one name, one after the other. Zeros but for what is set. */
 struct kbv_dane_question {
     struct kbv_slice reference_names; /* as in a verdict; none: nothing matches */
     enum kbv_role role;
     unsigned level;  /* OpenSSL's security level, 0 to 5 */
     unsigned effort; /* that may be spent; see kbv_dane_result */
     int64_t now;     /* [s] since the epoch */
+
+    /* The verifier's own, of one chain: is a name of the end entity a reference name? */
+    enum { KBV_NAMED_NOT_TRIED = 0, KBV_NAMED_NO, KBV_NAMED_YES } named;
 };
 
 #define KBV_DANE_STORE_ID_LEN 32
@@ -83,15 +87,15 @@ struct kbv_dane_result {
     int64_t holds_until; /* when the finding might be another one: the next date of a certificate
                             that was at hand, whether of the peer's, the record's or the bundle's;
                             INT64_MAX: never [s] */
-    unsigned effort;     /* that was spent, for comparison with what may be: a search for a path, as
-                              kbv_der_spki_effort() counts, an upper bound by the keys that might be
-                            used     and the names that might be compared; 0: without searched */
+    unsigned effort;     /* that was spent, for comparison with what may be, as
+                            kbv_der_spki_effort() counts: an upper bound by the keys that might be
+                            used and the names that might be compared; it may exceed what was left */
     bool searched;       /* a path was looked for: that is dear */
 };
 
 /* Record a, of usage 0, 1 or 2, against a chain. *r is always set. */
 enum kbv_dane_finding kbv_dane_verify(const struct kbv_dane *d, const struct kbv_dane_chain *chain,
-                                      const struct kbv_association *a,
-                                      const struct kbv_dane_question *q, struct kbv_dane_result *r);
+                                      const struct kbv_association *a, struct kbv_dane_question *q,
+                                      struct kbv_dane_result *r);
 
 #endif

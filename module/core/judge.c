@@ -508,7 +508,8 @@ static bool verify_path(struct keyed_question *q, const struct kbv_association *
     *failure = keyed_failure(KBV_STATUS_UNDECIDED, "OpenSSL does not know the key's algorithm");
     if (use != KBV_KEY_USABLE)
         return false;
-    q->dane.effort = EFFORT_MAX - presented->effort;
+    /* The last refusal, which is looked at twice, may have taken more than there was. */
+    q->dane.effort = presented->effort < EFFORT_MAX ? EFFORT_MAX - presented->effort : 0;
     outcome->finding =
         kbv_dane_verify(q->policy->dane, presented->parsed, a, &q->dane, &outcome->r);
     presented->effort += outcome->r.effort;

@@ -412,6 +412,43 @@ static void many_keys(const char *type)
     free_path();
 }
 
+/* An end entity of many names, the last of which is the reference name, or none, and as many
+ * records as an RRset holds, at all endpoints: keys that a path must be looked for to, and digests
+ * that must be compared with each certificate. */
+static void many_names_many_records(size_t n_names, bool named)
+{
+    static char san[65536];
+    uint8_t digest[64] = {0};
+    char name[64];
+    size_t len = 0;
+
+    for (size_t i = 0; i < n_names; i++)
+        len += (size_t)snprintf(san + len, sizeof(san) - len, "DNS:%c%c,", (int)('a' + i / 26 % 26),
+                                (int)('a' + i % 26));
+    snprintf(san + len, sizeof(san) - len, "DNS:%s", named ? "js.example" : "last");
+    begin();
+    make_path("P-256", 2, san, NULL);
+    send(path[0]);
+    send(path[1]);
+    q.endpoints = ENDPOINTS_MAX;
+    for (size_t i = 2; i < KEYS_MAX; i++) {
+        keys[i] = make_key("P-256");
+        if (!add_key(keys[i]))
+            break;
+    }
+    snprintf(name, sizeof(name), "%zu names, %s, many keys at 9 endpoints", n_names,
+             named ? "ours last" : "none ours");
+    show(name);
+    q.associations_len = 0;
+    for (uint8_t i = 0; i < KEYS_MAX; i++) {
+        digest[0] = i;
+        add_record(2, i & 1, 2, digest, sizeof(digest));
+    }
+    snprintf(name, sizeof(name), "%zu names, many digests at 9 endpoints", n_names);
+    show(name);
+    free_path();
+}
+
 /* The dearest of the corpus: files as fuzz_chain reads them. */
 static void corpus(const char *folder)
 {
@@ -478,6 +515,8 @@ int main(int argc, char **argv)
     mesh();
     many_names(100, 100);
     many_names(600, 600);
+    many_names_many_records(3500, false);
+    many_names_many_records(3500, true);
     if (argc > 1)
         corpus(argv[1]);
     kbv_dane_delete(dane);

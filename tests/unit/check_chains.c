@@ -776,6 +776,61 @@ START_TEST(names_and_constraints_are_bounded)
 }
 END_TEST
 
+/* Bare keys none of which signed anything. */
+static void add_keys(struct pki_trial *t, const char *type, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t *spki = NULL;
+        int len = i2d_PUBKEY(pki_key(type, 10 + i), &spki);
+
+        ck_assert_int_gt(len, 0);
+        pki_trial_add_octets(t, 2, 1, 0, spki, (size_t)len);
+        OPENSSL_free(spki);
+    }
+}
+
+/* The last path that was looked for in vain may have taken more than was left: there is no other.
+ */
+START_TEST(what_was_overspent_is_not_left)
+{
+    struct pki_trial t = {.dane = NULL};
+
+    add_keys(&t, "P-384", 12);
+    pki_trial_send(&t, leaf);
+    pki_trial_send(&t, ca);
+    pki_trial_send(&t, ca_b);
+    judge_and_clear(&t);
+    ck_assert_msg(t.v.status == KBV_STATUS_LIMIT, "%s", t.reason);
+    ck_assert_uint_eq(t.verifications, 6); /* of 2 * 11 each, 128 may be spent */
+}
+END_TEST
+
+/* For each comparison OpenSSL reads all names of the end entity anew. Without the reference name
+ * they are compared once, whatever the number of records; with it no path is free of that. */
+START_TEST(comparing_names_is_bounded)
+{
+    static char san[16384];
+    size_t len = 0;
+
+    for (unsigned i = 0; i < 1000; i++)
+        len += (size_t)snprintf(san + len, sizeof(san) - len, "DNS:a%u.other,", i);
+    for (int named = 0; named < 2; named++) {
+        struct pki_trial t = {.dane = NULL};
+        X509 *big;
+
+        snprintf(san + len, sizeof(san) - len, "DNS:%s", named ? "js.example" : "js.other");
+        big = make(NULL, 1, ca, 2, san, 0, 0);
+        add_keys(&t, "P-256", 40);
+        pki_trial_send(&t, big);
+        judge_and_clear(&t);
+        ck_assert_msg(t.v.status == (named ? KBV_STATUS_LIMIT : KBV_STATUS_NOT_BOUND), "%s",
+                      t.reason);
+        ck_assert_uint_eq(t.verifications, named ? 4 : 0);
+        X509_free(big);
+    }
+}
+END_TEST
+
 /* Of many endpoints that lead to one CA a chain can be for one: the others cost no path. */
 START_TEST(another_name_costs_no_path)
 {
@@ -900,6 +955,8 @@ int main(void)
     tcase_add_test(tc, a_key_that_takes_too_long_is_not_tried);
     tcase_add_test(tc, paths_together_cost_so_much_and_no_more);
     tcase_add_test(tc, names_and_constraints_are_bounded);
+    tcase_add_test(tc, what_was_overspent_is_not_left);
+    tcase_add_test(tc, comparing_names_is_bounded);
     tcase_add_test(tc, another_name_costs_no_path);
     tcase_add_test(tc, threads_share_table_and_limit);
     suite_add_tcase(suite, tc);
