@@ -8,6 +8,7 @@ import shlex
 import others
 import roles
 from device import Device
+from tunnels import Tunnel, until
 
 JS_A, JS2_A, JS_B = "203.0.113.1", "203.0.113.2", "203.0.113.11"
 AT_A = Device("0004A30B001A2B3C", "70B3D57ED0000000")
@@ -34,8 +35,30 @@ class Stage:
 
     def command(self, words):
         """As a person would type it, without the folders of this run."""
-        self.lines.append("$ " + re.sub(r"\S*/(?=[^/ ]+\.(pem|key|json)|join-|network-)", "",
+        self.lines.append("$ " + re.sub(r"[^\s@]*/(?=[^/ ]+\.(pem|key|json)|join-|network-)", "",
                                         shlex.join(words)))
+
+    def tunnel(self, role, cert, *arguments, **more):
+        row = self.certs[cert]
+        made = Tunnel(role, (row["chain"], row["key"]), *arguments, **more)
+        self.command(["kbv", *made.words[1:]])
+        return made
+
+    def unmodified_ns(self, address, device, net_id):
+        """The same by curl, in plain HTTP."""
+        words, answer, errors = roles.plain_network_server(self.world, address, device, net_id)
+        self.command(words)
+        self.lines += errors.splitlines()
+        return bool(answer) and self.read(device, net_id, answer)
+
+    def read(self, device, net_id, answer):
+        """True if the device understands the answer."""
+        mine = device.join(answer["PHYPayload"])
+        same = (mine["net_id"], mine["nwk_s_key"], mine["app_s_key"]) == (
+            net_id, answer["NwkSKey"]["AESKey"], answer["AppSKey"]["AESKey"])
+        self.lines.append(f"device: DevAddr {mine['dev_addr']} of NetID {mine['net_id']}, "
+                          f"{'the same' if same else 'OTHER'} session keys")
+        return same
 
     def ns(self, device, cert, net_id, resolver=roles.RESOLVER):
         """(joined, what it said); the device reads the answer with its own cryptography."""
@@ -45,12 +68,7 @@ class Stage:
         self.lines += said.splitlines()
         if status or not answer:
             return False, said
-        mine = device.join(answer["PHYPayload"])
-        same = (mine["net_id"], mine["nwk_s_key"], mine["app_s_key"]) == (
-            net_id, answer["NwkSKey"]["AESKey"], answer["AppSKey"]["AESKey"])
-        self.lines.append(f"device: DevAddr {mine['dev_addr']} of NetID {mine['net_id']}, "
-                          f"{'the same' if same else 'OTHER'} session keys")
-        return same, said
+        return self.read(device, net_id, answer), said
 
 
 def join(stage, device, client, net_id, **server):
@@ -59,6 +77,34 @@ def join(stage, device, client, net_id, **server):
         log = js.log()
     stage.lines += log.splitlines()
     return joined and "accepted: " in log
+
+
+def tunnelled(cert):
+    """Two servers that know nothing of TLS, with `kbv tunnel` between them; the network server's has
+    that certificate. (joined, requests to the join server, the lines of both tunnels that judge)"""
+    def play(stage):
+        with roles.PlainJoinServer(AT_B) as js, \
+                stage.tunnel("server", "js-b", "--forward", js.address, "--allow", "netid:00050A",
+                             "--suffix", roles.NETIDS, listen=f"{JS_B}:443") as far, \
+                stage.tunnel("client", cert, "--to", f"joineui:{AT_B.join_eui}", "--suffix",
+                             roles.JOINEUIS) as near:
+            joined = stage.unmodified_ns(near.address, AT_B, "00050A")
+            until(far.log, lambda: far.count("accepted") + far.count("refused"))
+            judged = [line for tunnel in (near, far) for line in tunnel.lines
+                      if re.match("event=(accepted|refused) ", line)]
+        stage.lines += [*judged, f"requests to the join server: {js.requests}"]
+        return joined, js.requests, judged
+    return play
+
+
+def tunnel_joins(stage):
+    joined, requests, _ = tunnelled("ns-a.client")(stage)
+    return joined and requests == 1
+
+
+def tunnel_refuses(stage):
+    joined, requests, judged = tunnelled("ns-b.client")(stage)
+    return not joined and requests == 0 and any("NOT_BOUND" in line for line in judged)
 
 
 def stolen(stage):
@@ -100,6 +146,9 @@ SCENES = [
     ("Operator B's network server, a device of A's: NAPTR and SRV, as TS002 has it",
      "joined", lambda stage: join(stage, AT_A, "ns-b.client", "00050B", address=JS_A, port=8003,
                                   cert="js1.current")),
+    ("Servers that know nothing of all this, in plain HTTP, and `kbv tunnel` between the operators",
+     "joined", tunnel_joins),
+    ("The same tunnel, asked by operator B in the place of A", "refused", tunnel_refuses),
     ("A stolen SenderID: B's network server says that it is A's, with B's own valid key",
      "refused", stolen),
     ("A join server with the right name and a certificate of the wrong CA", "refused", wrong_ca),

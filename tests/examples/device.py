@@ -39,6 +39,16 @@ class Device:
                   struct.pack("<H", self.dev_nonce))
         return (octets + self._mic(octets)).hex()
 
+    def accept(self, join_nonce, net_id, dev_addr):
+        """What a join server answers: (PHYPayload, NwkSKey, AppSKey) in hex, for the DevNonce of the
+        last join_request()."""
+        plain = (b"\x20" + struct.pack("<I", join_nonce)[:3] + bytes.fromhex(net_id)[::-1] +
+                 bytes.fromhex(dev_addr)[::-1] + b"\0\1")
+        cipher = Cipher(algorithms.AES(self.app_key), modes.ECB()).decryptor()
+        phy_payload = plain[:1] + cipher.update(plain[1:] + self._mic(plain))
+        mine = self.join(phy_payload.hex())
+        return phy_payload.hex(), mine["nwk_s_key"], mine["app_s_key"]
+
     def join(self, phy_payload):
         """What the device makes of a join-accept: {net_id, dev_addr, join_nonce, nwk_s_key,
         app_s_key}. AssertionError if it is not for this device."""

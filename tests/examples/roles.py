@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Who takes part in a join: the two programs of examples/, and resolvers that mislead them."""
 
+import http.server
 import json
 import os
 import re
@@ -34,6 +35,62 @@ def network_server(*arguments, **words):
                           check=False, timeout=DEADLINE_S)
     assert "Sanitizer" not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+def join_req(device, net_id, **changes):
+    """A JoinReq of TS002 with some members changed, or, if None, left out."""
+    whole = {"ProtocolVersion": "1.1", "SenderID": net_id, "ReceiverID": device.join_eui,
+             "TransactionID": 4711, "MessageType": "JoinReq", "MACVersion": "1.0.4",
+             "PHYPayload": device.join_request(), "DevEUI": device.dev_eui, "DevAddr": "14000001",
+             "DLSettings": "00", "RxDelay": 1} | changes
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def plain_network_server(world, address, device, net_id):
+    """A network server that knows nothing of TLS: curl. (the command, the JoinAns or None, errors)"""
+    request = Path(world["dir"]) / "join-req.json"
+    request.write_text(json.dumps(join_req(device, net_id)))
+    words = ["curl", "-sS", "--json", f"@{request}", "http://{}:{}/".format(*address)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    return words, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+class PlainJoinServer:
+    """A join server that knows nothing of TLS, for one device. As a context manager it answers for
+    the length of the block; requests: how many came."""
+
+    def __init__(self, device):
+        outer = self
+        self.requests = 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                outer.requests += 1
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                phy, nwk, app = device.accept(outer.requests, asked["SenderID"], asked["DevAddr"])
+                body = json.dumps({
+                    "MessageType": "JoinAns", "SenderID": asked["ReceiverID"],
+                    "ReceiverID": asked["SenderID"], "TransactionID": asked["TransactionID"],
+                    "Result": {"ResultCode": "Success"}, "PHYPayload": phy,
+                    "NwkSKey": {"AESKey": nwk}, "AppSKey": {"AESKey": app}}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.address = "{}:{}".format(*self.server.server_address)
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class JoinServer:

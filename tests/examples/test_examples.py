@@ -17,6 +17,7 @@ from kbvtest import programs, tap
 from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same
 from roles import JoinServer, Listener, network_server
+from tunnels import Tunnel
 
 A, B = "00050A", "00050B"                          # NetIDs of the operators
 JS1_A, JS2_A = "203.0.113.1", "203.0.113.2"        # A's join servers: 8003 usage 3, 443 usage 2
@@ -118,6 +119,28 @@ def at_once(context):
             joined((0, json.loads(out), said), device, net_id)
 
 
+def tunnel(context, cert):
+    """An operator's kbv tunnel, for a network server that knows nothing of it."""
+    row = context.certs[cert]
+    return Tunnel("client", (row["chain"], row["key"]), "--to", f"joineui:{AT_B.join_eui}",
+                  "--suffix", roles.JOINEUIS)
+
+
+def through_tunnel(context):
+    """The join server judges the tunnel's key, as it does a network server's own."""
+    with context.js_b() as js, tunnel(context, "ns-a.client") as a, \
+            tunnel(context, "ns-b.client") as b:
+        _, answer, errors = roles.plain_network_server(context.world, a.address, AT_B, A)
+        assert answer, errors + a.log()
+        mine = joined((0, answer, errors), AT_B, A)
+        same("DevAddr", mine["dev_addr"], "14000001")
+        _, answer, errors = roles.plain_network_server(context.world, b.address, AT_B, A)
+        assert answer, errors + b.log()
+        same("stolen", (answer["Result"]["ResultCode"], "PHYPayload" in answer),
+             ("UnknownSender", False))
+        js.said("refused: .*NOT_BOUND")
+
+
 # --------------------------------------------------------------- what a join server does not answer
 
 def refused_sender(context, cert, reason, net_id=A, **words):
@@ -204,12 +227,7 @@ def connection(context, cert="ns-a.client"):
 
 
 def message(device, **changes):
-    """A JoinReq with some members changed, or, if None, left out."""
-    whole = {"ProtocolVersion": "1.1", "SenderID": A, "ReceiverID": device.join_eui,
-             "TransactionID": 4711, "MessageType": "JoinReq", "MACVersion": "1.0.4",
-             "PHYPayload": device.join_request(), "DevEUI": device.dev_eui, "DevAddr": "14000001",
-             "DLSettings": "00", "RxDelay": 1} | changes
-    return {name: value for name, value in whole.items() if value is not None}
+    return roles.join_req(device, A, **changes)
 
 
 def result_code(c):
@@ -279,7 +297,12 @@ def result_codes(context):
 
 def too_large(context):
     with context.js_b() as js:
-        same("status", post(context, b" " * 20000)[0], 413)
+        c = connection(context)
+        c.putrequest("POST", "/")
+        c.putheader("Content-Length", "20000")
+        c.endheaders()
+        same("status", c.getresponse().status, 413)
+        c.close()
         same("method", post(context, None, "GET")[0] >= 400, True)
         assert "judged" not in js.log() and "accepted" not in js.log()
         joined(context.ns(AT_B), AT_B, A)
@@ -411,6 +434,7 @@ def tests(context):
     yield "over IPv6", over_ipv6, context
     yield "nonces are used once", again, context
     yield "thirty joins at once", at_once, context
+    yield "through a tunnel, and a stolen SenderID through another's", through_tunnel, context
     yield ("a stolen SenderID: another partner's valid key", refused_sender, context, "ns-b.client",
            "NOT_BOUND")
     yield ("a server's key of the right operator", refused_sender, context, "ns-a.server",
