@@ -138,6 +138,7 @@ static void set_pins(const char *text)
         die("no question");
     kbv_query_wait(pins);
     identities[0].pins = pins;
+    sleep((unsigned)atoi(option("nap", "0")));
 }
 
 static void set_expected(uint16_t port)
