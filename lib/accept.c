@@ -173,6 +173,7 @@ static struct kbv_slice association_data(const struct kbv_peer *peer, unsigned s
                                          unsigned mtype)
 {
     bool cert = selector == SELECTOR_CERT;
+    const uint8_t *sha256 = cert ? peer->cert_sha256 : peer->spki_sha256;
 
     if (selector != SELECTOR_CERT && selector != SELECTOR_SPKI)
         return (struct kbv_slice){NULL, 0};
@@ -180,9 +181,11 @@ static struct kbv_slice association_data(const struct kbv_peer *peer, unsigned s
     case MTYPE_FULL:
         return cert ? peer->cert : peer->spki;
     case MTYPE_SHA256:
-        if (!(cert ? peer->has_cert_sha256 : peer->has_spki_sha256))
+        /* No key hashes to the digest of nothing, whoever publishes it. */
+        if (!(cert ? peer->has_cert_sha256 : peer->has_spki_sha256) ||
+            kbv_digest_of_nothing(sha256))
             break;
-        return (struct kbv_slice){cert ? peer->cert_sha256 : peer->spki_sha256, KBV_DIGEST_LEN};
+        return (struct kbv_slice){sha256, KBV_DIGEST_LEN};
     case MTYPE_SHA512:
         if (!(cert ? peer->has_cert_sha512 : peer->has_spki_sha512))
             break;

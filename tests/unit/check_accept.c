@@ -659,6 +659,13 @@ static void digest_of_nothing(struct scene *s)
     s->e.peer = &peer;
 }
 
+/* Published in the field, and what a consumer gets that hashes a key that it does not have. */
+static void pin_of_nothing(struct scene *s)
+{
+    digest_of_nothing(s);
+    publish(s, 3, 1, 1, (struct kbv_slice){s->e.peer->spki_sha256, KBV_DIGEST_LEN});
+}
+
 static void pin_of_a_ca(struct scene *s)
 {
     publish_key(s, 2, 1, 1, &ours);
@@ -791,6 +798,7 @@ static const struct row refused[] = {
     {"usage 1 alone", literal, pin_with_pkix, KBV_REFUSED_NO_PIN},
     {"no associations", literal, no_pins, KBV_REFUSED_NO_PIN},
     {"another's pin", literal, anothers_pin, KBV_REFUSED_PIN},
+    {"pin of nothing", literal, pin_of_nothing, KBV_REFUSED_PIN},
     {"key's digest as 3 0 1", literal, key_digest_as_certificate, KBV_REFUSED_PIN},
     {"3 1 1 beside another's 3 1 2", literal, outranked, KBV_REFUSED_PIN},
     {"3 1 1 behind another's 3 1 2", literal, outranked_by_a_later_one, KBV_REFUSED_PIN},
