@@ -147,6 +147,10 @@ static bool run_loop(struct tunnel *t)
     const size_t n = sizeof(events) / sizeof(events[0]);
     bool ok = true;
 
+    /* What libevent puts back at the end: whoever says twice that it shall end must not kill it. */
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
     for (size_t i = 0; i < n; i++)
         ok = ok && events[i] != NULL && event_add(events[i], NULL) == 0;
     ok = ok && event_base_dispatch(t->base) >= 0;

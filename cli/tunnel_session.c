@@ -329,6 +329,7 @@ static struct kbv_tls_expected expectation(const struct session *s)
         .who = KBV_TLS_OWNERS,
         .identities = t->server ? t->identities : &s->target,
         .n_identities = t->server ? t->n_identities : 1,
+        .timeout_ms = 1000 * (s->state == SESSION_JUDGING ? JUDGE_S : (int)t->setup_s),
     };
 }
 

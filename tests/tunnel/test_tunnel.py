@@ -101,6 +101,7 @@ def hundreds(world):
     rng = random.Random(4)
     payloads = [rng.randbytes(rng.choice((0, 1, 1000, 16384, 16385, 200000))) for _ in range(300)]
     together = threading.Barrier(len(payloads), timeout=2 * PATIENCE_S)
+    patient = ("--setup-timeout", "120", "--timeout", "100000")
 
     def one(tunnel, payload):
         with connect(tunnel) as sock:
@@ -111,8 +112,7 @@ def hundreds(world):
             return read_all(sock)
 
     with Backend(digest_and_answer) as backend, \
-            world.js(backend, "js1.next", "--setup-timeout", "120") as js, \
-            world.ns("--setup-timeout", "120") as ns:
+            world.js(backend, "js1.next", *patient) as js, world.ns(*patient) as ns:
         with ThreadPoolExecutor(len(payloads)) as pool:
             answers = list(pool.map(lambda payload: one(ns, payload), payloads))
         for payload, answer in zip(payloads, answers):
