@@ -830,10 +830,12 @@ static enum kbv_dane_finding look_for_path(const struct kbv_dane *d,
     /* The end entity's names are looked at first: they are what tells endpoints apart. */
     r->reason = too_dear;
     if (q->named == KBV_NAMED_NOT_TRIED) {
-        if (comparing > q->effort)
+        if (2 * comparing > q->effort)
             return KBV_DANE_TOO_DEAR;
-        r->effort = comparing;
-        q->named = names_match(names, chain->end_entity) ? KBV_NAMED_YES : KBV_NAMED_NO;
+        r->effort = 2 * comparing; /* a refusal is looked at twice: see read_surely() */
+        q->named = names_match(names, chain->end_entity) || names_match(names, chain->end_entity)
+                       ? KBV_NAMED_YES
+                       : KBV_NAMED_NO;
     }
     if (q->named == KBV_NAMED_NO) {
         r->reason = "no name of the certificate is a reference name";
