@@ -1018,7 +1018,7 @@ START_TEST(the_flaw_of_several_usages_is_seen)
     }
     ck_assert_int_eq(freed, 1);
     printf("# %s: the flaw of CVE-2026-28387 is %s\n", OpenSSL_version(OPENSSL_VERSION),
-           held == SPARE + 1 ? "absent" : "there");
+           held == SPARE + 1 ? "absent" : "present");
     ck_assert_int_le(SPARE + 1 - held, 2);
 }
 END_TEST
