@@ -380,7 +380,8 @@ static void find_identities(struct kbv_tls_check *k, const X509 *cert)
 static void pack_chain(struct kbv_tls_check *k, X509 *cert, const STACK_OF(X509) * chain)
 {
     struct kbv_writer w;
-    int n = sk_X509_num(chain), first = n > 0 && X509_cmp(sk_X509_value(chain, 0), cert) == 0;
+    int n = chain ? sk_X509_num(chain) : 0; /* which says -1 of none */
+    int first = n > 0 && X509_cmp(sk_X509_value(chain, 0), cert) == 0;
 
     k->chain = n - first < CHAIN_CERTIFICATES_MAX ? malloc(CHAIN_OCTETS_MAX) : NULL;
     if (!k->chain)
@@ -496,6 +497,15 @@ static struct kbv_slice slice(const uint8_t *p, size_t len)
     return (struct kbv_slice){p, len};
 }
 
+/* Is the verdict about this owner, or, behind an alias, about what it stands for? A program may
+ * have asked about one peer and expect another. */
+static bool is_about(const struct kbv_verdict *v, const struct identity *id)
+{
+    return kbv_name_equal(v->owner.p, v->owner.len, id->owner, id->owner_len) ||
+           (v->found_at.p &&
+            kbv_name_equal(v->found_at.p, v->found_at.len, id->owner, id->owner_len));
+}
+
 /* Pins cost nothing, so those of every identity are looked at. */
 static bool accepted_by_pins(struct kbv_tls_check *k)
 {
@@ -505,9 +515,11 @@ static bool accepted_by_pins(struct kbv_tls_check *k)
     for (k->at = 0; k->at < k->n_identities; k->at++) {
         const struct identity *id = &k->identities[k->at];
 
-        if (id->pins && kbv_query_accept(id->pins, &k->peer,
-                                         slice(id->host_len ? id->host : NULL, id->host_len),
-                                         id->port, now, &which) == KBV_ACCEPTED) {
+        if (id->pins &&
+            kbv_query_accept(id->pins, &k->peer,
+                             slice(id->host_len ? id->host : NULL, id->host_len), id->port, now,
+                             &which) == KBV_ACCEPTED &&
+            is_about(&kbv_query_reply(id->pins)->verdicts[which], id)) {
             k->result.by_pins = true;
             accept_peer(k, &kbv_query_reply(id->pins)->verdicts[which], now);
             return true;

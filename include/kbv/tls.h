@@ -47,8 +47,8 @@ struct kbv_tls_identity {
     /* The TLSA owner that binds its keys, in wire format: _port._tcp.host of the very connection,
      * or a client's, such as _ns-client.00050a.netids.example. */
     struct kbv_slice owner;
-    /* NULL, or a query that is done. If its verdict publishes the peer's very key (usage 3) and
-     * still holds, nothing is asked. It must live as long as it can be looked at: until the
+    /* NULL, or a query that is done. If its verdict is about owner, publishes the peer's very key
+     * (usage 3) and still holds, nothing is asked. It must live as long as it can be looked at: until the
      * handshake or the check has ended. */
     const struct kbv_query *pins;
     /* With pins of a question about an identifier: host (wire) and port of the connection. */

@@ -321,6 +321,7 @@ def pins_of_another(context):
     """Another owner's pins say nothing of this one."""
     with others.Server("openssl", others.next_port(), context.identity("js1.next"), "1.3") as server:
         refused(ours.client(server.address, server.port, owner=JS2, pins=JS2), "NOT_BOUND")
+        refused(ours.client(server.address, server.port, owner=JS2, pins=JS1), "NOT_BOUND")
     with others.Server("openssl", others.next_port(), context.identity("ns-a.server"),
                        "1.3") as server:
         refused(ours.client(server.address, server.port, owner=JS1, pins=JS1), "NOT_BOUND")

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kbv/tls.h without a resolver: names, keys, what is refused before anybody is asked. */
+/* kbv/tls.h: names, keys, what is refused before anybody is asked; and what a few answers lead to.
+ */
 #include <kbv/tls.h>
 
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <check.h>
 #include <openssl/pem.h>
@@ -545,6 +551,201 @@ START_TEST(copies_expect_nobody)
 }
 END_TEST
 
+/* ---- with a resolver that says what the test wants ---- */
+
+struct resolver {
+    int listener;
+    struct kbv_verdict says[2]; /* to the first question, and to the second one */
+    size_t n_asked;
+    struct kbv_request asked[2];
+    uint8_t octets[2][8192]; /* that they point into, with the length in front */
+};
+
+static void open_resolver(struct resolver *r)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(in);
+    char address[32];
+
+    memset(r, 0, sizeof(*r));
+    r->listener = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(r->listener, (struct sockaddr *)&in, len), 0);
+    ck_assert_int_eq(listen(r->listener, 1), 0);
+    ck_assert_int_eq(getsockname(r->listener, (struct sockaddr *)&in, &len), 0);
+    snprintf(address, sizeof(address), "127.0.0.1@%u", ntohs(in.sin_port));
+    ck_assert_int_eq(kbv_client_add_resolver(client, address,
+                                             KBV_RESOLVER_TCP | KBV_RESOLVER_TRUST_LOOPBACK, NULL),
+                     KBV_OK);
+}
+
+/* A verdict about owner that holds now. */
+static struct kbv_verdict verdict_on(const struct octets_name *owner, enum kbv_status status)
+{
+    uint32_t now = (uint32_t)time(NULL);
+
+    return (struct kbv_verdict){.status = status,
+                                .match = KBV_MATCH_NONE,
+                                .issued = now - 1,
+                                .not_after = now + 300,
+                                .ede = KBV_EDE_NONE,
+                                .owner = {owner->wire, owner->len}};
+}
+
+static void keyed(struct kbv_verdict *v, enum kbv_subject_kind kind, const uint8_t *digest)
+{
+    v->flags = KBV_FLAG_KEYED;
+    v->subject.kind = kind;
+    memcpy(v->subject.digest, digest, KBV_DIGEST_LEN);
+}
+
+/* The reply: header, the question as it came, and OPT with the verdict. */
+static void answer(struct resolver *r, int fd)
+{
+    uint8_t *query = r->octets[r->n_asked] + 2, out[8192] = {0}, *p = out + 2;
+    size_t question = 12 + kbv_name_len(query + 12, KBV_NAME_MAX) + 4, at, len;
+    static const uint8_t opt[] = {0, 0, 41, 4, 208, 0, 0, 0, 0};
+
+    at = question + sizeof(opt) + 2;
+    ck_assert_int_eq(kbv_request_decode(&r->asked[r->n_asked], query + at + 4,
+                                        (size_t)(query[at + 2] << 8 | query[at + 3])),
+                     KBV_OK);
+    memcpy(p, query, question);
+    p[2] = 0x81, p[3] = 0x80;
+    p += question;
+    memcpy(p, opt, sizeof(opt));
+    p += sizeof(opt) + 2;
+    memcpy(p, query + at, 2);
+    ck_assert_int_eq(
+        kbv_verdict_encode(&r->says[r->n_asked], p + 4, sizeof(out) - (size_t)(p - out) - 4, &len),
+        KBV_OK);
+    p[2] = (uint8_t)(len >> 8), p[3] = (uint8_t)len;
+    p[-2] = (uint8_t)((len + 4) >> 8), p[-1] = (uint8_t)(len + 4);
+    p += 4 + len;
+    out[0] = (uint8_t)((p - out - 2) >> 8), out[1] = (uint8_t)(p - out - 2);
+    ck_assert_int_eq(write(fd, out, (size_t)(p - out)), p - out);
+    r->n_asked++;
+}
+
+/* Answers what waits, if something does; small enough to come in one piece. */
+static void serve(struct resolver *r)
+{
+    static int fd = -1;
+    struct pollfd ready = {.fd = fd < 0 ? r->listener : fd, .events = POLLIN};
+
+    if (poll(&ready, 1, 10) != 1)
+        return;
+    if (fd < 0) {
+        fd = accept(r->listener, NULL, NULL);
+        return;
+    }
+    ck_assert_uint_lt(r->n_asked, 2);
+    ck_assert_int_gt(read(fd, r->octets[r->n_asked], sizeof(r->octets[0])), 14);
+    answer(r, fd);
+    close(fd);
+    fd = -1;
+}
+
+static const struct kbv_tls_judgement *judge(struct resolver *r, struct kbv_tls_check *k)
+{
+    struct kbv_wait wait;
+
+    ck_assert_ptr_nonnull(k);
+    while (kbv_tls_check_run(k, &wait) == KBV_QUERY_WAIT)
+        serve(r);
+    return kbv_tls_check_result(k);
+}
+
+/* TLSA 3 0 1: the key's digest decides nothing, so the certificate is shown. */
+START_TEST(a_certificate_alone_is_a_chain)
+{
+    struct octets_name owner = octets_from_name("_ns-client.ns.example.");
+    struct kbv_tls_identity id = {.owner = {owner.wire, owner.len}};
+    struct kbv_tls_expected e = {.who = KBV_TLS_OWNERS, .identities = &id, .n_identities = 1};
+    struct pki_spec spec = {.subject = "x", .key = pki_key("P-256", 1)};
+    X509 *x = pki_make(&spec);
+    unsigned char *der = NULL;
+    size_t len = (size_t)i2d_X509(x, &der);
+    const struct kbv_tls_judgement *found;
+    struct kbv_tls_check *k;
+    struct kbv_peer peer;
+    struct resolver r;
+
+    open_resolver(&r);
+    ck_assert_int_eq(kbv_peer_from_certificate(&peer, der, len), KBV_OK);
+    r.says[0] = verdict_on(&owner, KBV_STATUS_UNDECIDED);
+    keyed(&r.says[0], KBV_SUBJECT_SPKI, peer.spki_sha256);
+    r.says[1] = verdict_on(&owner, KBV_STATUS_BOUND);
+    keyed(&r.says[1], KBV_SUBJECT_CERT, peer.cert_sha256);
+    r.says[1].match = (struct kbv_match){3, 0, 1};
+    k = kbv_tls_check_create_x509(client, &e, x, NULL, NULL);
+    found = judge(&r, k);
+    ck_assert_msg(found->acceptance == KBV_ACCEPTED, "%s", found->reason);
+    ck_assert(found->keyed_by_chain);
+    ck_assert_uint_eq(r.n_asked, 2);
+    ck_assert_int_eq(r.asked[1].kind, KBV_MATERIAL_CHAIN);
+    ck_assert_uint_eq(r.asked[1].material.len, 2 + len);
+    ck_assert_mem_eq(r.asked[1].material.p + 2, der, len);
+    kbv_tls_check_delete(k);
+    OPENSSL_free(der);
+    X509_free(x);
+    close(r.listener);
+}
+END_TEST
+
+/* The very key is published, but for another owner than the one that is expected. */
+START_TEST(pins_are_those_of_their_owner)
+{
+    struct octets_name owner = octets_from_name("_ns-client.ns.example.");
+    struct octets_name other = octets_from_name("_ns-client.other.example.");
+    struct kbv_ask ask = {.form = KBV_ASK_OPTION, .name = {owner.wire, owner.len}};
+    struct kbv_tls_identity id = {.owner = {owner.wire, owner.len}};
+    struct kbv_tls_expected e = {.who = KBV_TLS_OWNERS, .identities = &id, .n_identities = 1};
+    struct pki_spec spec = {.subject = "x", .key = pki_key("P-256", 1)};
+    X509 *x = pki_make(&spec);
+    uint8_t association[5 + KBV_DIGEST_LEN] = {3, 1, 1, 0, KBV_DIGEST_LEN};
+    const struct kbv_tls_judgement *found;
+    struct kbv_tls_check *k;
+    unsigned char *der = NULL;
+    size_t len;
+    struct kbv_query *q;
+    struct kbv_peer peer;
+    struct kbv_wait wait;
+    struct resolver r;
+
+    open_resolver(&r);
+    len = (size_t)i2d_X509(x, &der);
+    ck_assert_int_eq(kbv_peer_from_certificate(&peer, der, len), KBV_OK);
+    memcpy(association + 5, peer.spki_sha256, KBV_DIGEST_LEN);
+    r.says[0] = verdict_on(&owner, KBV_STATUS_PUBLISHED);
+    r.says[0].associations = (struct kbv_slice){association, sizeof(association)};
+    r.says[1] = verdict_on(&other, KBV_STATUS_NOT_BOUND);
+    keyed(&r.says[1], KBV_SUBJECT_SPKI, peer.spki_sha256);
+    q = kbv_query_create(client, &ask, NULL);
+    while (kbv_query_run(q, &wait) == KBV_QUERY_WAIT)
+        serve(&r);
+
+    id.pins = q;
+    k = kbv_tls_check_create_x509(client, &e, x, NULL, NULL);
+    found = judge(&r, k);
+    ck_assert_msg(found->acceptance == KBV_ACCEPTED, "%s", found->reason);
+    ck_assert(found->by_pins);
+    ck_assert_uint_eq(r.n_asked, 1);
+    kbv_tls_check_delete(k);
+
+    id.owner = (struct kbv_slice){other.wire, other.len};
+    k = kbv_tls_check_create_x509(client, &e, x, NULL, NULL);
+    found = judge(&r, k);
+    ck_assert_int_ne(found->acceptance, KBV_ACCEPTED);
+    ck_assert_int_eq(found->status, KBV_STATUS_NOT_BOUND);
+    ck_assert_uint_eq(r.n_asked, 2);
+    kbv_tls_check_delete(k);
+    kbv_query_delete(q);
+    OPENSSL_free(der);
+    X509_free(x);
+    close(r.listener);
+}
+END_TEST
+
 #define N(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
 int main(void)
@@ -571,6 +772,8 @@ int main(void)
     tcase_add_test(tests, expecting_too_late);
     tcase_add_test(tests, judged_later);
     tcase_add_test(tests, copies_expect_nobody);
+    tcase_add_test(tests, a_certificate_alone_is_a_chain);
+    tcase_add_test(tests, pins_are_those_of_their_owner);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
