@@ -55,9 +55,14 @@ static bool read_number(const char *text, unsigned max, unsigned *number)
 {
     unsigned n = 0;
 
-    for (; *text >= '0' && *text <= '9' && n <= max; text++)
-        n = 10 * n + (unsigned)(*text - '0');
-    if (*text != '\0' || n == 0 || n > max)
+    for (; *text >= '0' && *text <= '9'; text++) {
+        unsigned digit = (unsigned)(*text - '0');
+
+        if (digit > max || n > (max - digit) / 10)
+            return false;
+        n = 10 * n + digit;
+    }
+    if (*text != '\0' || n == 0)
         return false;
     *number = n;
     return true;

@@ -106,6 +106,8 @@ static const struct {
     {"[::1]", 0, KBV_ERR_FORMAT},
     {"fe80::1%nosuchinterface", 0, KBV_ERR_FORMAT},
     {"fe80::1%", 0, KBV_ERR_FORMAT},
+    {"fe80::1%42949672961", 0, KBV_ERR_FORMAT}, /* 1 modulo 2^32 */
+    {"fe80::1%2147483648", 0, KBV_ERR_FORMAT},
     {"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111", 0,
      KBV_ERR_FORMAT},
 };
