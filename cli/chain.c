@@ -371,7 +371,7 @@ static bool print_as_json(const struct explain *x)
     kbv_name_to_text(x->subject.name, x->subject.len, name);
     object = json_pack("{s:s, s:o, s:o, s:b}", "subject", name, "steps", steps_array(x), "verdicts",
                        verdicts_array(x), "agree", agree(x));
-    line = object != NULL ? json_dumps(object, 0) : NULL;
+    line = object != NULL ? json_dumps(object, JSON_ENSURE_ASCII) : NULL;
     if (line != NULL)
         puts(line);
     free(line);
@@ -468,6 +468,10 @@ static int show(const struct explain *x)
     if (kbv_query_believe(x->query, counts, x->now) != KBV_BELIEVED) {
         complain(x->self, "refused: %s",
                  kbv_acceptance_text(kbv_query_believe(x->query, counts, x->now)));
+        return EXIT_NO_RESULT;
+    }
+    if (reply->verdicts[counts].flags & KBV_FLAG_KEYED) { /* and nobody presented a key */
+        complain(x->self, "refused: %s", kbv_acceptance_text(KBV_REFUSED_SUBJECT));
         return EXIT_NO_RESULT;
     }
     return exit_status_of(&reply->verdicts[counts]);

@@ -186,10 +186,11 @@ json_t *verdict_object(const struct kbv_verdict *v, enum kbv_signature found)
     return NULL;
 }
 
-/* Prints and frees; members stay in order since Jansson 2.8. */
+/* Prints and frees; members stay in order since Jansson 2.8. In ASCII: a REASON may hold C1
+ * controls, which JSON lets pass and terminals obey. */
 static bool print_object(FILE *out, json_t *object)
 {
-    char *line = object ? json_dumps(object, 0) : NULL;
+    char *line = object ? json_dumps(object, JSON_ENSURE_ASCII) : NULL;
 
     if (line)
         fprintf(out, "%s\n", line);

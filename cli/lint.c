@@ -129,7 +129,7 @@ static bool print_object(const struct arguments *q, const struct kept *k)
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
         ok &= json_object_set_new(object, members[i].key, members[i].value) == 0;
     if (ok)
-        line = json_dumps(object, 0);
+        line = json_dumps(object, JSON_ENSURE_ASCII);
     if (line != NULL)
         puts(line);
     free(line);

@@ -126,6 +126,18 @@ static struct kbv_query *ask_resolver(struct query *q, const struct kbv_client *
 
 /* ---- judging ---- */
 
+/* Is it about the key that was presented, or about none? One about any other is no answer. */
+static bool is_about(const struct kbv_verdict *v, const struct kbv_peer *peer)
+{
+    if (!(v->flags & KBV_FLAG_KEYED))
+        return true;
+    if (v->subject.kind == KBV_SUBJECT_SPKI)
+        return peer->has_spki_sha256 &&
+               memcmp(v->subject.digest, peer->spki_sha256, KBV_DIGEST_LEN) == 0;
+    return peer->has_cert_sha256 &&
+           memcmp(v->subject.digest, peer->cert_sha256, KBV_DIGEST_LEN) == 0;
+}
+
 /* What a consumer would make of verdict i (docs/verdict-format.md section 10). The connection is
  * not known here: the verdict's own endpoint stands for it, and whoever connects compares it. */
 static enum kbv_acceptance acceptance_of(const struct query *q, const struct kbv_query *query,
@@ -136,9 +148,11 @@ static enum kbv_acceptance acceptance_of(const struct query *q, const struct kbv
     enum kbv_acceptance accepted;
     size_t which;
 
-    if (believed != KBV_BELIEVED || q->request.kind == KBV_MATERIAL_NONE)
+    if (believed != KBV_BELIEVED)
         return believed;
-    if (v->status != KBV_STATUS_BOUND)
+    if (!is_about(v, peer))
+        return KBV_REFUSED_SUBJECT;
+    if (q->request.kind == KBV_MATERIAL_NONE || v->status != KBV_STATUS_BOUND)
         return believed;
     accepted = kbv_query_accept(query, peer, v->target, v->port, now, &which);
     return accepted == KBV_ACCEPTED && which != i ? KBV_REFUSED_AMBIGUOUS : accepted;
