@@ -307,7 +307,8 @@ enum kbv_err kbv_tls_owner_from_certificate(const X509 *cert, uint8_t out[KBV_NA
     if (!cert)
         return KBV_ERR_FORMAT;
     each_client_name(cert, claim, &c);
-    if (c.n != 1 || c.len == 0)
+    /* The role is in the name: a server's says nothing of a client. */
+    if (c.n != 1 || c.len == 0 || kbv_name_is_server_owner(c.name, c.len, NULL, NULL))
         return KBV_ERR_FORMAT;
     memcpy(out, c.name, c.len);
     *out_len = c.len;
@@ -369,7 +370,7 @@ static void find_identities(struct kbv_tls_check *k, const X509 *cert)
     }
     if (k->stage != STAGE_ENDED && k->n_identities == 0)
         kbv_tls_check_refuse(k, any ? "the certificate does not have exactly one dNSName that "
-                                      "begins with an underscore"
+                                      "begins with an underscore and is no server's"
                                     : "the certificate names nobody who is expected");
 }
 

@@ -95,8 +95,8 @@ enum kbv_err kbv_tls_owner_from_netid(const struct kbv_id *netid, const uint8_t 
                                       size_t *out_len);
 
 /* The owner name that a client's certificate claims: its one dNSName that begins with '_', in lower
- * case (draft-ietf-dance-client-auth). KBV_ERR_FORMAT: there is none, there are several, or it is
- * no name; a name so read is a claim that nobody has checked. */
+ * case (draft-ietf-dance-client-auth). KBV_ERR_FORMAT: there is none, there are several, it is no
+ * name, or a server's owner (_443._tcp.host), whose role is another; a name so read is a claim that nobody has checked. */
 enum kbv_err kbv_tls_owner_from_certificate(const X509 *cert, uint8_t out[KBV_NAME_MAX],
                                             size_t *out_len);
 

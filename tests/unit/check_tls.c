@@ -55,6 +55,9 @@ static const struct certificate_case certificate_cases[] = {
     {"DNS:_a b.example", NULL},
     {"DNS:_*.example", NULL},
     {"DNS:_", "_."},
+    {"DNS:_443._tcp.ns.example", NULL}, /* a server's */
+    {"DNS:_8003._UDP.ns.example", NULL},
+    {"DNS:_443._tls.ns.example", "_443._tls.ns.example."},
     {"DNS:_0123456789012345678901234567890123456789012345678901234567890123.example", NULL},
     {"URI:_ns-client.ns.example", NULL},
     {"IP:192.0.2.1", NULL},
