@@ -50,6 +50,8 @@ struct kbv_tls_check {
     enum stage stage;
     size_t at;
     struct kbv_query *query; /* NULL: the next one is to be asked */
+    int64_t pause_ms;        /* monotonic: not before; 0: at once */
+    bool paused;             /* for identity `at`, which happens once */
     int64_t deadline_ms;     /* monotonic */
     struct kbv_tls_judgement result;
 };
@@ -149,6 +151,7 @@ static void pass_over(struct kbv_tls_check *k, enum kbv_acceptance why, const st
     }
     kbv_query_delete(k->query); /* v goes with it */
     k->query = NULL;
+    k->paused = false;
     k->at++;
     k->stage = STAGE_DIGEST;
     if (k->at == k->n_identities || k->at == KBV_TLS_ASKED_MAX)
@@ -565,6 +568,21 @@ static void ask(struct kbv_tls_check *k)
                              : "the whole chain is needed, and is larger than resolvers take");
 }
 
+/* A resolver serves a verdict out of its cache through the second in which it ends, and nobody may
+ * accept it then: a second later it has a new one. */
+static bool ends_now(const struct kbv_verdict *v, int64_t now)
+{
+    return (uint32_t)now - v->not_after < 2;
+}
+
+static void pause_for_a_second(struct kbv_tls_check *k)
+{
+    kbv_query_delete(k->query);
+    k->query = NULL;
+    k->paused = true;
+    k->pause_ms = monotonic_ms() + 1000;
+}
+
 static void hear(struct kbv_tls_check *k)
 {
     const struct kbv_reply *reply = kbv_query_reply(k->query);
@@ -591,6 +609,8 @@ static void hear(struct kbv_tls_check *k)
         kbv_query_delete(k->query);
         k->query = NULL;
         k->stage = STAGE_WHOLE;
+    } else if (v && acceptance == KBV_REFUSED_EXPIRED && !k->paused && ends_now(v, now)) {
+        pause_for_a_second(k);
     } else {
         pass_over(k, acceptance, v, NULL);
     }
@@ -606,7 +626,8 @@ static void give_up(struct kbv_tls_check *k)
 enum kbv_query_state kbv_tls_check_run(struct kbv_tls_check *k, struct kbv_wait *wait)
 {
     while (k->stage != STAGE_ENDED) {
-        int64_t left_ms = k->deadline_ms - monotonic_ms();
+        const int64_t now_ms = monotonic_ms();
+        int64_t left_ms = k->deadline_ms - now_ms;
 
         if (k->stage == STAGE_NO_PEER)
             kbv_tls_check_refuse(k, "there is no peer");
@@ -614,7 +635,11 @@ enum kbv_query_state kbv_tls_check_run(struct kbv_tls_check *k, struct kbv_wait 
             begin(k);
         else if (left_ms <= 0)
             give_up(k);
-        else if (!k->query)
+        else if (k->pause_ms > now_ms) {
+            left_ms = k->pause_ms - now_ms < left_ms ? k->pause_ms - now_ms : left_ms;
+            *wait = (struct kbv_wait){.fd = -1, .timeout_ms = (int)left_ms};
+            return KBV_QUERY_WAIT;
+        } else if (!k->query)
             ask(k);
         else if (kbv_query_run(k->query, wait) == KBV_QUERY_DONE)
             hear(k);

@@ -44,11 +44,12 @@ class Forger:
     """As a context manager it answers for the length of the block.
 
     delay_s: how late it answers; None: never. owner: wire name to talk about, else the one asked.
-    garbage: octets instead of a verdict. The rest: see verdict().
+    garbage: octets instead of a verdict. first: of the first answer alone, as the rest: see verdict().
     """
 
-    def __init__(self, address, delay_s=0.0, owner=None, garbage=None, **words):
+    def __init__(self, address, delay_s=0.0, owner=None, garbage=None, first=None, **words):
         self.delay_s, self.owner, self.garbage, self.words = delay_s, owner, garbage, words
+        self.first = first
         self.asked = 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, 53))
@@ -58,8 +59,9 @@ class Forger:
         number, _, _, _, _, _ = HEADER.unpack(message[:12])
         end = _name_end(message, 12) + 4
         asked = message[12:end - 4].lower()
+        words, self.first = self.first or self.words, None
         octets = self.garbage if self.garbage is not None else \
-            verdict(self.owner or asked, _presented(message, end), **self.words)
+            verdict(self.owner or asked, _presented(message, end), **words)
         options = struct.pack(">HH", OPTION, len(octets)) + octets
         reply = HEADER.pack(number, 0x8180, 1, 0, 0, 1) + message[12:end] + \
             b"\0" + struct.pack(">HHIH", 41, 1232, 0, len(options)) + options

@@ -384,6 +384,10 @@ def resolvers(context):
             ("late", {"delay_s": 1.5}, {}, "no resolver answered in time"),
             ("late, with a limit of ours", {"delay_s": 0.9}, {"limit": "300"}, "in time"),
             ("T has passed", {"issued": -100, "life": 99}, {}, "expired"),
+            # Served through its last second, accepted before it alone.
+            ("T is now, and a new verdict a second later", {"first": {"issued": -10, "life": 10}},
+             {}, None),
+            ("T is now, always", {"issued": -10, "life": 10}, {}, "expired"),
             ("issued in the future", {"issued": 1000}, {}, "future"),
             ("of another owner", {"owner": other}, {}, "about another name"),
             ("no verdict", {"garbage": b""}, {}, "malformed|without a verdict"),
