@@ -64,14 +64,18 @@ def _attach(sock):
 
 def record(path):
     """Captures for ever; run as a process of its own. A file beside counts lost packets."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as sock, \
-            open(path, "wb", buffering=0) as out:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as sock:
         _attach(sock)
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 25)
         except PermissionError:  # in a user namespace: as much as the system grants
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 25)
         sock.bind(("lo", 0))
+        _write(sock, path)
+
+
+def _write(sock, path):
+    with open(path, "wb", buffering=0) as out:  # once it is there, nothing is missed
         out.write(_GLOBAL_HEADER)
         lost = 0
         while True:
@@ -119,16 +123,16 @@ def _parse(stamp, frame):
 def _flush(path):
     """Waits until everything sent before this call is in the file."""
     token = secrets.token_bytes(16)
+    deadline = time.monotonic() + 5
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("192.0.2.54", 0))
         sock.sendto(token, ("192.0.2.55", MARK_PORT))
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - (1 << 20)))
-            if token in file.read():
-                return
-        time.sleep(0.01)
+        while time.monotonic() < deadline:
+            with open(path, "rb") as file:
+                file.seek(max(0, os.path.getsize(path) - (1 << 20)))
+                if token in file.read():
+                    return
+            time.sleep(0.01)
     raise TimeoutError("the capture does not keep up or has ended")
 
 
