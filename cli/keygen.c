@@ -47,24 +47,6 @@ static bool print_public(const struct command *self, const EVP_PKEY *key)
 
 /* ---- of a key that is there ---- */
 
-/* A private key or, for those who only check, a public one. NULL: neither. */
-static EVP_PKEY *key_from_pem(const uint8_t *text, size_t len)
-{
-    static char no_passphrase[] = "";
-    EVP_PKEY *key = NULL;
-
-    for (int private = 1; key == NULL && private >= 0; private --) {
-        BIO *in = BIO_new_mem_buf(text, (int)len);
-
-        if (in != NULL)
-            key = private ? PEM_read_bio_PrivateKey(in, NULL, NULL, no_passphrase)
-                          : PEM_read_bio_PUBKEY(in, NULL, NULL, NULL);
-        BIO_free(in);
-    }
-    ERR_clear_error();
-    return key;
-}
-
 static int show(const struct command *self, const char *path)
 {
     size_t len;
@@ -76,7 +58,7 @@ static int show(const struct command *self, const char *path)
         complain(self, "%s: %s", path, strerror(errno));
         return EXIT_USAGE;
     }
-    key = key_from_pem(text, len);
+    key = read_pem_key(text, len);
     OPENSSL_cleanse(text, len);
     free(text);
     if (key == NULL) {

@@ -144,3 +144,39 @@ bool read_material(const struct command *c, enum kbv_material kind, const char *
     *out = (struct kbv_request){.kind = kind, .material = {material, n}};
     return true;
 }
+
+int read_key_option(const struct command *c, int option, const char *arg, struct kbv_request *out)
+{
+    if (out->kind != KBV_MATERIAL_NONE)
+        return usage_error(c, "one of --chain, --cert, --spki and --spki-sha256, once");
+    if (option == 'd') {
+        if (!read_hex(arg, 0, &out->material))
+            return usage_error(c, "--spki-sha256 %s: expected hex digits", arg);
+        out->kind = KBV_MATERIAL_SPKI_SHA256;
+        return 0;
+    }
+    return read_material(c,
+                         option == 'c'   ? KBV_MATERIAL_CHAIN
+                         : option == 'e' ? KBV_MATERIAL_CERT
+                                         : KBV_MATERIAL_SPKI,
+                         arg, out)
+               ? 0
+               : EXIT_USAGE;
+}
+
+EVP_PKEY *read_pem_key(const uint8_t *text, size_t len)
+{
+    static char no_passphrase[] = "";
+    EVP_PKEY *key = NULL;
+
+    for (int private = 1; key == NULL && private >= 0; private --) {
+        BIO *in = BIO_new_mem_buf(text, (int)len);
+
+        if (in != NULL)
+            key = private ? PEM_read_bio_PrivateKey(in, NULL, NULL, no_passphrase)
+                          : PEM_read_bio_PUBKEY(in, NULL, NULL, NULL);
+        BIO_free(in);
+    }
+    ERR_clear_error();
+    return key;
+}

@@ -3,6 +3,8 @@
 #ifndef KBV_CLI_MATERIAL_H
 #define KBV_CLI_MATERIAL_H
 
+#include <openssl/evp.h>
+
 #include <kbv/request.h>
 
 #include "cli/cli.h"
@@ -26,5 +28,13 @@ uint8_t *read_file(const char *path, size_t *len);
  * kbv_presented_read() decide. False, and it was complained of: the file cannot be read. */
 bool read_material(const struct command *c, enum kbv_material kind, const char *path,
                    struct kbv_request *out);
+
+/* Takes one of the options --chain (c), --cert (e), --spki (s) and --spki-sha256 (d) with its
+ * argument; there may be one of them, once. 0, or the exit status: it was complained of. */
+int read_key_option(const struct command *c, int option, const char *arg, struct kbv_request *out);
+
+/* A private key or, for those who only check, a public one, out of PEM without a passphrase. Freed
+ * by the caller; NULL: neither. */
+EVP_PKEY *read_pem_key(const uint8_t *text, size_t len);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* kbv query: asks a resolver and says what may be made of its answer. */
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "cli/subject.h"
 #include "lib/text.h"
 #include "module/core/judge.h"
+#include "module/core/sha256.h"
 
 enum form { FORM_DEFAULT, FORM_EDNS, FORM_NAME, FORM_TXT };
 enum output { OUTPUT_BLOCKS, OUTPUT_SHORT, OUTPUT_JSON };
@@ -54,7 +54,7 @@ static void shrink_to_digest(struct query *q, struct kbv_ask *ask)
 {
     if (ask->material != KBV_MATERIAL_SPKI && ask->material != KBV_MATERIAL_CERT)
         return;
-    SHA256(ask->octets.p, ask->octets.len, q->digest);
+    kbv_sha256(&ask->octets, 1, q->digest);
     ask->material =
         ask->material == KBV_MATERIAL_SPKI ? KBV_MATERIAL_SPKI_SHA256 : KBV_MATERIAL_CERT_SHA256;
     ask->octets = (struct kbv_slice){q->digest, sizeof(q->digest)};
@@ -466,26 +466,6 @@ static int read_form(struct query *q, const char *arg)
     return usage_error(q->self, "--form %s: edns, name or txt", arg);
 }
 
-/* --chain, --cert, --spki and --spki-sha256: one of them, once. */
-static int read_key(struct query *q, int option, const char *arg)
-{
-    if (q->request.kind != KBV_MATERIAL_NONE)
-        return usage_error(q->self, "one of --chain, --cert, --spki and --spki-sha256, once");
-    if (option == 'd') {
-        if (!read_hex(arg, 0, &q->request.material))
-            return usage_error(q->self, "--spki-sha256 %s: expected hex digits", arg);
-        q->request.kind = KBV_MATERIAL_SPKI_SHA256;
-        return 0;
-    }
-    return read_material(q->self,
-                         option == 'c'   ? KBV_MATERIAL_CHAIN
-                         : option == 'e' ? KBV_MATERIAL_CERT
-                                         : KBV_MATERIAL_SPKI,
-                         arg, &q->request)
-               ? 0
-               : EXIT_USAGE;
-}
-
 static int read_option(struct query *q, int option, const char *arg)
 {
     switch (option) {
@@ -493,7 +473,7 @@ static int read_option(struct query *q, int option, const char *arg)
     case 'e':
     case 's':
     case 'd':
-        return read_key(q, option, arg);
+        return read_key_option(q->self, option, arg, &q->request);
     case 'S':
         q->subject_form.suffix = arg;
         return 0;

@@ -3,33 +3,23 @@
 #include "cli/resolver.h"
 
 #include <errno.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/material.h"
 
 /* A key in PEM, public or private: what keygen writes serves as a pin on the resolver's host. */
-static bool read_pem_key(const uint8_t *text, size_t len, uint8_t key[KBV_VERDICT_KEY_LEN])
+static bool read_ed25519(const uint8_t *text, size_t len, uint8_t key[KBV_VERDICT_KEY_LEN])
 {
-    BIO *in = BIO_new_mem_buf(text, (int)len);
+    EVP_PKEY *pkey = read_pem_key(text, len);
     size_t key_len = KBV_VERDICT_KEY_LEN;
-    EVP_PKEY *pkey = NULL;
-    bool ok;
+    bool ok = pkey != NULL && EVP_PKEY_base_id(pkey) == EVP_PKEY_ED25519 &&
+              EVP_PKEY_get_raw_public_key(pkey, key, &key_len) == 1 &&
+              key_len == KBV_VERDICT_KEY_LEN;
 
-    if (in != NULL) {
-        pkey = PEM_read_bio_PUBKEY(in, NULL, NULL, (void *)"");
-        if (pkey == NULL && BIO_reset(in) == 1)
-            pkey = PEM_read_bio_PrivateKey(in, NULL, NULL, (void *)"");
-    }
-    ok = pkey != NULL && EVP_PKEY_base_id(pkey) == EVP_PKEY_ED25519 &&
-         EVP_PKEY_get_raw_public_key(pkey, key, &key_len) == 1 && key_len == KBV_VERDICT_KEY_LEN;
     EVP_PKEY_free(pkey);
-    BIO_free(in);
-    ERR_clear_error();
     return ok;
 }
 
@@ -60,7 +50,8 @@ static int read_key(const struct command *c, const char *arg, uint8_t key[KBV_VE
         complain(c, "--pin %s: neither 32 octets in base64 nor a file: %s", arg, strerror(errno));
         return EXIT_USAGE;
     }
-    ok = read_text_key(octets, len, key) || read_pem_key(octets, len, key);
+    ok = read_text_key(octets, len, key) || read_ed25519(octets, len, key);
+    OPENSSL_cleanse(octets, len); /* it may be a private key */
     free(octets);
     if (!ok)
         complain(c, "--pin %s: the file holds no Ed25519 key", arg);

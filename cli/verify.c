@@ -256,26 +256,6 @@ static int read_option(struct verify *q, int option, const char *arg)
     }
 }
 
-/* --chain, --cert, --spki and --spki-sha256: one of them, once. */
-static int read_key_option(struct verify *q, int option, const char *arg)
-{
-    if (q->request.kind != KBV_MATERIAL_NONE)
-        return usage_error(q->self, "one of --chain, --cert, --spki and --spki-sha256, once");
-    if (option == 'd') {
-        if (!read_hex(arg, 0, &q->request.material))
-            return usage_error(q->self, "--spki-sha256 %s: expected hex digits", arg);
-        q->request.kind = KBV_MATERIAL_SPKI_SHA256;
-        return 0;
-    }
-    return read_material(q->self,
-                         option == 'c'   ? KBV_MATERIAL_CHAIN
-                         : option == 'e' ? KBV_MATERIAL_CERT
-                                         : KBV_MATERIAL_SPKI,
-                         arg, &q->request)
-               ? 0
-               : EXIT_USAGE;
-}
-
 static int run_verify(const struct command *self, int argc, char **argv)
 {
     static const struct option options[] = {{"owner", required_argument, NULL, 'o'},
@@ -306,7 +286,7 @@ static int run_verify(const struct command *self, int argc, char **argv)
             print_help(self);
             goto out;
         }
-        status = strchr("cesd", option) != NULL ? read_key_option(q, option, optarg)
+        status = strchr("cesd", option) != NULL ? read_key_option(self, option, optarg, &q->request)
                                                 : read_option(q, option, optarg);
     }
     if (status == 0)

@@ -7,15 +7,14 @@
 #include <kbv/client.h>
 
 #include <openssl/rand.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/dns.h"
 #include "lib/text.h"
 #include "lib/transport.h"
+#include "lib/wait.h"
 
 enum {
     NONCE_LEN = 16,
@@ -515,15 +514,6 @@ static void begin_try(struct kbv_query *q, int64_t now)
 
 /* Running */
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
-        return 0;
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void start(struct kbv_query *q, int64_t now)
 {
     q->started = true;
@@ -586,7 +576,7 @@ static void step(struct kbv_query *q, int64_t now, bool *waits)
 
 enum kbv_query_state kbv_query_run(struct kbv_query *q, struct kbv_wait *wait)
 {
-    int64_t now = monotonic_ms();
+    int64_t now = kbv_monotonic_ms();
     bool waits = false;
 
     if (!q->started)
@@ -614,12 +604,8 @@ void kbv_query_wait(struct kbv_query *q)
 {
     struct kbv_wait wait;
 
-    while (kbv_query_run(q, &wait) == KBV_QUERY_WAIT) {
-        struct pollfd p = {.fd = wait.fd};
-
-        p.events = (short)((wait.read ? POLLIN : 0) | (wait.write ? POLLOUT : 0));
-        (void)poll(&p, 1, wait.timeout_ms);
-    }
+    while (kbv_query_run(q, &wait) == KBV_QUERY_WAIT)
+        kbv_wait_poll(&wait);
 }
 
 /* Accepting */

@@ -9,6 +9,7 @@
 
 #include "lib/text.h"
 #include "lib/tls_check.h"
+#include "lib/wait.h"
 
 /* SSL_set_retry_verify() came with 3.0.2, raw public keys with 3.2. */
 #if OPENSSL_VERSION_NUMBER < 0x30000020L
@@ -504,7 +505,7 @@ enum kbv_tls_state kbv_tls_handshake_wait(SSL *ssl)
 
     /* The callback blocks, so that a server too can refuse with an alert. */
     while ((state = handshake(ssl, true, &wait)) == KBV_TLS_WAIT)
-        kbv_tls_poll(&wait);
+        kbv_wait_poll(&wait);
     return state;
 }
 

@@ -2,7 +2,6 @@
 /* See tls_check.h and kbv/tls.h. */
 #include "lib/tls_check.h"
 
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "lib/buf.h"
 #include "lib/text.h"
+#include "lib/wait.h"
 
 /* What a resolver takes as material 5 (kbv/request.h). */
 enum { CHAIN_CERTIFICATES_MAX = 8, CHAIN_OCTETS_MAX = 16384 };
@@ -58,23 +58,6 @@ struct kbv_tls_check {
 
 static const struct kbv_tls_judgement not_judged = {.match = {255, 255, 255},
                                                     .reason = "the peer was not judged"};
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
-        return 0;
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-void kbv_tls_poll(const struct kbv_wait *wait)
-{
-    struct pollfd p = {.fd = wait->fd};
-
-    p.events = (short)((wait->read ? POLLIN : 0) | (wait->write ? POLLOUT : 0));
-    (void)poll(&p, 1, wait->timeout_ms);
-}
 
 /* ---- results ---- */
 
@@ -539,7 +522,7 @@ static void begin(struct kbv_tls_check *k)
         kbv_tls_check_refuse(k, "nobody is expected");
         return;
     }
-    k->deadline_ms = monotonic_ms() + k->timeout_ms;
+    k->deadline_ms = kbv_monotonic_ms() + k->timeout_ms;
     if (!accepted_by_pins(k))
         k->stage = STAGE_DIGEST;
 }
@@ -580,7 +563,7 @@ static void pause_for_a_second(struct kbv_tls_check *k)
     kbv_query_delete(k->query);
     k->query = NULL;
     k->paused = true;
-    k->pause_ms = monotonic_ms() + 1000;
+    k->pause_ms = kbv_monotonic_ms() + 1000;
 }
 
 static void hear(struct kbv_tls_check *k)
@@ -626,7 +609,7 @@ static void give_up(struct kbv_tls_check *k)
 enum kbv_query_state kbv_tls_check_run(struct kbv_tls_check *k, struct kbv_wait *wait)
 {
     while (k->stage != STAGE_ENDED) {
-        const int64_t now_ms = monotonic_ms();
+        const int64_t now_ms = kbv_monotonic_ms();
         int64_t left_ms = k->deadline_ms - now_ms;
 
         if (k->stage == STAGE_NO_PEER)
@@ -657,7 +640,7 @@ bool kbv_tls_check_wait(struct kbv_tls_check *k)
     struct kbv_wait wait;
 
     while (kbv_tls_check_run(k, &wait) == KBV_QUERY_WAIT)
-        kbv_tls_poll(&wait);
+        kbv_wait_poll(&wait);
     return k->result.acceptance == KBV_ACCEPTED;
 }
 

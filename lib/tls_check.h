@@ -36,7 +36,5 @@ bool kbv_tls_check_ended(const struct kbv_tls_check *k);
 bool kbv_tls_check_accepted_cert(const struct kbv_tls_check *k, const X509 *cert);
 bool kbv_tls_check_accepted_key(const struct kbv_tls_check *k, const EVP_PKEY *key);
 
-/* Waits with poll(2) for what *wait says. */
-void kbv_tls_poll(const struct kbv_wait *wait);
 
 #endif
