@@ -255,8 +255,13 @@ def no_loss(ours, stock, samples):
 
 
 def none_wrong(samples):
-    assert samples.right > 100, f"only {samples.right} right answers"
+    """No matter how slow the machine is: a question that was lost or failed has no wrong answer."""
+    assert samples.right > 20, f"only {samples.right} right answers"
     assert not samples.wrong, f"{len(samples.wrong)} wrong:\n" + "\n".join(samples.wrong[:20])
+
+
+def hardly_any_failed(samples):
+    assert samples.right > 100, f"only {samples.right} right answers"
     assert samples.failed <= samples.asked / 200, f"{samples.failed} TEMPFAIL of {samples.asked}"
 
 
@@ -279,6 +284,7 @@ def compared(soak, seconds):
         suite.test("no lost reply beyond the stock Unbound's", no_loss, got["ours"], got["stock"],
                    got["samples"])
         suite.test("no wrong verdict, and none past its T", none_wrong, got["samples"])
+        suite.test("hardly a verdict that failed", hardly_any_failed, got["samples"])
     return suite
 
 
