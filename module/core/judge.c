@@ -306,6 +306,10 @@ enum { PATHS_MAX = 32 };
 /* What they may cost together, by kbv_dane_result.effort: some 10 ms of CPU. */
 enum { EFFORT_MAX = 128 };
 
+/* What one path in a client's share is worth: ordinary ones cost less, so that they count as one,
+ * and whoever asks for dearest ones gets fewer. */
+enum { EFFORT_OF_SHARE = 32 };
+
 /* What the records say of what was presented. */
 struct keyed_finding {
     enum kbv_status status;
@@ -517,6 +521,9 @@ static bool verify_path(struct keyed_question *q, const struct kbv_association *
         presented->verifications++;
         presented->granted--;
     }
+    if (q->policy->chains != NULL)
+        kbv_ratelimit_charge(q->policy->chains, &presented->client,
+                             outcome->r.effort / EFFORT_OF_SHARE, q->dane.now);
     *failure = keyed_failure(KBV_STATUS_LIMIT, outcome->r.reason);
     return outcome->finding != KBV_DANE_TOO_DEAR;
 }

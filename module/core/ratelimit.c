@@ -104,19 +104,21 @@ static void turn_to(struct kbv_ratelimit *r, int64_t now)
 }
 
 /* With the lock. */
-static bool take(struct kbv_ratelimit *r, const uint64_t hash[ROWS])
+static bool is_left(const struct kbv_ratelimit *r, const uint64_t hash[ROWS])
 {
-    uint32_t *first = &r->counters[0][counter_at(hash[0], r->second)];
-    uint32_t *second = &r->counters[1][counter_at(hash[1], r->second)];
+    return r->all < (uint64_t)r->per_second * KBV_RATELIMIT_ALL &&
+           (r->counters[0][counter_at(hash[0], r->second)] < r->per_second ||
+            r->counters[1][counter_at(hash[1], r->second)] < r->per_second);
+}
 
-    if (r->all >= (uint64_t)r->per_second * KBV_RATELIMIT_ALL)
-        return false;
-    if (*first >= r->per_second && *second >= r->per_second)
-        return false;
-    r->all++;
-    ++*first;
-    ++*second;
-    return true;
+/* With the lock. */
+static void count(struct kbv_ratelimit *r, const uint64_t hash[ROWS], uint32_t n)
+{
+    r->all += n;
+    for (size_t row = 0; row < ROWS; row++) {
+        uint32_t *counter = &r->counters[row][counter_at(hash[row], r->second)];
+        *counter = n > UINT32_MAX - *counter ? UINT32_MAX : *counter + n;
+    }
 }
 
 bool kbv_ratelimit_take(struct kbv_ratelimit *r, const struct kbv_asker *client, int64_t now)
@@ -128,11 +130,29 @@ bool kbv_ratelimit_take(struct kbv_ratelimit *r, const struct kbv_asker *client,
         client_hash(r, client, hash);
         pthread_mutex_lock(&r->lock);
         turn_to(r, now);
-        taken = take(r, hash);
+        taken = is_left(r, hash);
+        if (taken)
+            count(r, hash, 1);
         pthread_mutex_unlock(&r->lock);
     }
     atomic_fetch_add_explicit(taken ? &r->taken : &r->refused, 1, memory_order_relaxed);
     return taken;
+}
+
+void kbv_ratelimit_charge(struct kbv_ratelimit *r, const struct kbv_asker *client, uint32_t more,
+                          int64_t now)
+{
+    uint64_t hash[ROWS];
+
+    if (r->per_second == 0 || more == 0)
+        return;
+    if (more > r->per_second)
+        more = r->per_second;
+    client_hash(r, client, hash);
+    pthread_mutex_lock(&r->lock);
+    turn_to(r, now);
+    count(r, hash, more);
+    pthread_mutex_unlock(&r->lock);
 }
 
 struct kbv_ratelimit_counts kbv_ratelimit_counts(const struct kbv_ratelimit *r)

@@ -45,6 +45,11 @@ void kbv_ratelimit_delete(struct kbv_ratelimit *r);
  * share the latest one's second; a clock that was put back by more starts afresh. */
 bool kbv_ratelimit_take(struct kbv_ratelimit *r, const struct kbv_asker *client, int64_t now);
 
+/* What a client took was as dear as more others: these count in its share and in that of all, past
+ * their ends too, but no more than one share at a time. kbv_ratelimit_counts() has them not. */
+void kbv_ratelimit_charge(struct kbv_ratelimit *r, const struct kbv_asker *client, uint32_t more,
+                          int64_t now);
+
 /* How often it said yes and no since it was made. */
 struct kbv_ratelimit_counts {
     uint64_t taken, refused;

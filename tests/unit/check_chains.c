@@ -690,14 +690,9 @@ START_TEST(a_key_that_takes_too_long_is_not_tried)
 }
 END_TEST
 
-/* Every certificate an anchor, the end entity's signature wrong: each path is verified in vain. The
- * table carries a question that is asked again to its end. */
-START_TEST(paths_together_cost_so_much_and_no_more)
+/* A chain of certificates that are dear to verify, the end entity's signature wrong. Free each. */
+static void make_dear_path(X509 *path[KBV_CHAIN_MAX])
 {
-    X509 *path[KBV_CHAIN_MAX];
-    unsigned before = 0, rounds = 0;
-    enum kbv_status status;
-
     for (unsigned i = KBV_CHAIN_MAX; i-- > 0;) {
         const unsigned top = KBV_CHAIN_MAX - 1;
         char name[16];
@@ -712,15 +707,31 @@ START_TEST(paths_together_cost_so_much_and_no_more)
             .ca = i != 0,
         });
     }
+}
+
+/* Every certificate an anchor: each path is verified in vain. */
+static void ask_dear(struct pki_trial *t, X509 *const path[KBV_CHAIN_MAX])
+{
+    for (unsigned i = 1; i < KBV_CHAIN_MAX; i++) {
+        pki_trial_add(t, 2, 0, 1, path[i]);
+        pki_trial_add(t, 2, 1, 1, path[i]);
+    }
+    for (unsigned i = 0; i < KBV_CHAIN_MAX; i++)
+        pki_trial_send(t, path[i]);
+}
+
+/* The table carries a question that is asked again to its end. */
+START_TEST(paths_together_cost_so_much_and_no_more)
+{
+    X509 *path[KBV_CHAIN_MAX];
+    unsigned before = 0, rounds = 0;
+    enum kbv_status status;
+
+    make_dear_path(path);
     do {
         struct pki_trial t = {.cache = cache};
 
-        for (unsigned i = 1; i < KBV_CHAIN_MAX; i++) {
-            pki_trial_add(&t, 2, 0, 1, path[i]);
-            pki_trial_add(&t, 2, 1, 1, path[i]);
-        }
-        for (unsigned i = 0; i < KBV_CHAIN_MAX; i++)
-            pki_trial_send(&t, path[i]);
+        ask_dear(&t, path);
         judge_and_clear(&t);
         status = t.v.status;
         ck_assert_uint_le(t.verifications, 2); /* of 7 * 8 and one each, 128 may be spent */
@@ -732,6 +743,35 @@ START_TEST(paths_together_cost_so_much_and_no_more)
     ck_assert_uint_ge(rounds, 7);
     for (unsigned i = 0; i < KBV_CHAIN_MAX; i++)
         X509_free(path[i]);
+}
+END_TEST
+
+/* Who asks for the dearest there are gets fewer: each, looked at twice, is worth four, and the next
+ * one is granted before it turns out too dear for the question. */
+START_TEST(a_dear_path_counts_as_several)
+{
+    struct kbv_ratelimit *r = kbv_ratelimit_create(20, secret);
+    X509 *path[KBV_CHAIN_MAX];
+    unsigned verified = 0;
+    enum kbv_status status;
+
+    make_dear_path(path);
+    do {
+        struct pki_trial t = {.chains = r, .client = somebody};
+
+        ask_dear(&t, path);
+        judge_and_clear(&t);
+        status = t.v.status;
+        verified += t.verifications;
+    } while (status == KBV_STATUS_LIMIT && verified <= 20);
+    ck_assert_int_eq(status, KBV_STATUS_REFUSED);
+    ck_assert_uint_eq(verified, 4);
+    ck_assert_int_eq(usual_limited(r, somebody, 0), KBV_STATUS_REFUSED);
+    ck_assert_int_eq(usual_limited(r, somebody_else, 0), KBV_STATUS_BOUND);
+    ck_assert_uint_eq(kbv_ratelimit_counts(r).taken, verified + 1);
+    for (unsigned i = 0; i < KBV_CHAIN_MAX; i++)
+        X509_free(path[i]);
+    kbv_ratelimit_delete(r);
 }
 END_TEST
 
@@ -954,6 +994,7 @@ int main(void)
     tcase_add_test(tc, keys_cost_what_they_take);
     tcase_add_test(tc, a_key_that_takes_too_long_is_not_tried);
     tcase_add_test(tc, paths_together_cost_so_much_and_no_more);
+    tcase_add_test(tc, a_dear_path_counts_as_several);
     tcase_add_test(tc, names_and_constraints_are_bounded);
     tcase_add_test(tc, what_was_overspent_is_not_left);
     tcase_add_test(tc, comparing_names_is_bounded);

@@ -103,6 +103,42 @@ START_TEST(collisions_give_nobody_more)
 }
 END_TEST
 
+START_TEST(what_was_dear_counts_as_more)
+{
+    struct kbv_ratelimit *r = kbv_ratelimit_create(10, secret);
+    const struct kbv_asker client = client_number(1);
+
+    ck_assert_uint_eq(take(r, client, NOW, 4), 4);
+    kbv_ratelimit_charge(r, &client, 3, NOW);
+    ck_assert_uint_eq(take(r, client, NOW, 100), 3);
+    ck_assert_uint_eq(take(r, client_number(2), NOW, 100), 10);
+    ck_assert_uint_eq(take(r, client, NOW + 1, 100), 10);
+    ck_assert_uint_eq(kbv_ratelimit_counts(r).taken, 27);
+    kbv_ratelimit_delete(r);
+}
+END_TEST
+
+/* However dear: others keep theirs, of which there are ten. */
+START_TEST(nobody_is_charged_more_than_a_share_at_a_time)
+{
+    struct kbv_ratelimit *r = kbv_ratelimit_create(10, secret);
+    const struct kbv_asker client = client_number(1);
+    unsigned left = 0;
+
+    ck_assert_uint_eq(take(r, client, NOW, 100), 10);
+    kbv_ratelimit_charge(r, &client, UINT32_MAX, NOW);
+    ck_assert_uint_eq(take(r, client, NOW, 100), 0);
+    for (unsigned i = 2; i < 20; i++)
+        left += take(r, client_number(i), NOW, 100);
+    ck_assert_uint_eq(left, 80);
+    for (unsigned i = 0; i < 100; i++)
+        kbv_ratelimit_charge(r, &client, UINT32_MAX, NOW + 1);
+    ck_assert_uint_eq(take(r, client, NOW + 1, 100), 0);
+    ck_assert_uint_eq(take(r, client, NOW + 2, 100), 10);
+    kbv_ratelimit_delete(r);
+}
+END_TEST
+
 START_TEST(zero_is_no_limit)
 {
     struct kbv_ratelimit *r = kbv_ratelimit_create(0, secret);
@@ -240,6 +276,8 @@ int main(void)
     tcase_add_test(tc, one_client_at_its_limit_leaves_the_others_theirs);
     tcase_add_test(tc, shares_of_others_hardly_ever_refuse);
     tcase_add_test(tc, collisions_give_nobody_more);
+    tcase_add_test(tc, what_was_dear_counts_as_more);
+    tcase_add_test(tc, nobody_is_charged_more_than_a_share_at_a_time);
     tcase_add_test(tc, zero_is_no_limit);
     tcase_add_test(tc, a_clock_that_lags_gives_nothing_twice);
     tcase_add_test(tc, a_clock_that_was_put_back_locks_nobody_out);
