@@ -35,6 +35,9 @@ int usage_error(const struct command *c, const char *format, ...)
 void complain(const struct command *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The lines at the end of every help. */
+extern const char exit_statuses[];
+
 /* Prints the help of a command. */
 void print_help(const struct command *c);
 
