@@ -193,11 +193,13 @@ static void read_conf_line(char *line, struct resolv_conf *conf)
 
     if (!word || strchr("#;", *line)) /* a comment begins the line */
         return;
-    if (strcmp(word, "nameserver") == 0 && (word = strtok_r(NULL, blank, &rest)) != NULL)
-        read_nameserver(word, conf);
-    else if (strcmp(word, "options") == 0)
+    if (strcmp(word, "nameserver") == 0) {
+        if ((word = strtok_r(NULL, blank, &rest)) != NULL)
+            read_nameserver(word, conf);
+    } else if (strcmp(word, "options") == 0) {
         while ((word = strtok_r(NULL, blank, &rest)) != NULL)
             read_option(word, conf);
+    }
 }
 
 /* Lines that are longer than any we want are cut. */
