@@ -16,6 +16,7 @@ struct kbv_options;
 struct query_info;
 struct reply_info;
 struct ub_packed_rrset_key;
+struct val_anchors;
 
 /* kbvmod.c: the module's function block, always the same one. Unbound's white-list of function
  * pointers knows what stands in it. */
@@ -74,6 +75,13 @@ int kbv_refuse_answer(struct module_env *env, struct reply_info *rep);
 void kbv_signatures_in_time_first(struct module_env *env, struct ub_packed_rrset_key *rrset);
 void kbv_signature_verified(struct module_env *env, struct ub_packed_rrset_key *rrset,
                             size_t index);
+
+/* static.c: true if these trust anchors are others than env's, and kbv is in the running stack. */
+int kbv_anchors_changed(struct module_env *env, struct val_anchors *others);
+
+/* static.c: nothing in the caches counts as validated any more, and no verdict is left in them. For
+ * a fast_reload, which does not start modules again, while no thread works on a query. */
+void kbv_anchors_forget(struct module_env *env);
 
 /* static.c: true if the module relies on this option, "name:", as it was when it started; then
  * unbound-control's set_option must not change it. */

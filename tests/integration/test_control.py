@@ -13,6 +13,7 @@ from kbvworld import capture
 
 PLANTED = "_443._tcp.none.planted.example."  # it publishes a record of type 65300, and no TLSA
 RELOADS = ("reload", "reload_keep_cache")
+FAST_RELOADS = ("fast_reload", "fast_reload +p")
 # What unbound-checkconf refuses, and the value that the resolver goes on with.
 FIXED = {
     "val-permissive-mode": ("yes", "no"),
@@ -30,12 +31,19 @@ def control(resolver, *words):
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
+def knows_fast_reload():
+    """Unbound 1.23 and newer."""
+    usage = subprocess.run([str(programs.CONTROL), "-h"], check=False, capture_output=True,
+                           text=True)
+    return "fast_reload" in usage.stdout + usage.stderr
+
+
 def reload(resolver, verb, old="", new=""):
     """Reloads, with old replaced by new in the configuration; returns once it answers again."""
     text = resolver.conf.read_text()
     assert old in text, f"no {old!r} in the configuration"
     resolver.conf.write_text(text.replace(old, new) if old else text + new)
-    status, output = control(resolver, verb)
+    status, output = control(resolver, *verb.split())
     same(f"exit status of unbound-control {verb}: {output}", status, 0)
     resolver.ask("localhost.", "A")
 
@@ -91,13 +99,13 @@ def set_option_of_others(described, _):
                  (0, "ok"))
 
 
-def kept(described, world):
+def kept(described, world, verb):
     """The caches do survive: else the tests below would show nothing."""
     name = world.cases["literal-server"]["name"]
     with Resolver(described) as resolver:
         same("before", statuses(name), ["PUBLISHED"])
         since = capture.position(described["capture"])
-        reload(resolver, "reload_keep_cache")
+        reload(resolver, verb)
         same("after", statuses(name), ["PUBLISHED"])
         asked = [(query.name, query.type) for query in capture.queries(described["capture"], since)]
         same("asked although it is in the cache", [row for row in asked if row[1] == "TLSA"], [])
@@ -165,13 +173,16 @@ def main():
                set_option_with_cachedb, described, world)
     suite.test("set_option of other options, and without kbv", set_option_of_others, described,
                world)
-    suite.test("reload_keep_cache keeps the caches", kept, described, world)
+    fast = FAST_RELOADS if knows_fast_reload() else ()
+    for verb in ("reload_keep_cache", *fast):
+        suite.test(f"{verb} keeps the caches", kept, described, world, verb)
     for verb in RELOADS:
         suite.test(f"{verb}: a zone of ours taken away", other_zones, described, world, verb)
-        suite.test(f"{verb}: another trust anchor", other_anchor, described, world, verb)
-        suite.test(f"{verb}: a domain insecure from now on", insecure_now, described, world, verb)
         suite.test(f"{verb}: a planted record of what is our type now", planted, described, world,
                    verb)
+    for verb in (*RELOADS, *fast):
+        suite.test(f"{verb}: another trust anchor", other_anchor, described, world, verb)
+        suite.test(f"{verb}: a domain insecure from now on", insecure_now, described, world, verb)
     suite.finish()
 
 
