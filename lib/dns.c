@@ -199,12 +199,11 @@ static bool read_additional(const struct message *m, struct kbv_reader *r, unsig
     return true;
 }
 
-/* Header and question. Counts of the other sections into counts. */
+/* Header and question. Counts of the other sections into counts. *name: as it is there. */
 static bool is_reply_to(const struct kbv_dns_question *q, struct kbv_reader *r, uint16_t *flags,
-                        uint16_t counts[3])
+                        uint16_t counts[3], struct kbv_slice *name)
 {
     uint16_t id = kbv_reader_u16(r), questions;
-    struct kbv_slice name;
 
     *flags = kbv_reader_u16(r);
     questions = kbv_reader_u16(r);
@@ -212,9 +211,9 @@ static bool is_reply_to(const struct kbv_dns_question *q, struct kbv_reader *r, 
         counts[i] = kbv_reader_u16(r);
     if (r->failed || id != q->id || !(*flags & FLAG_QR) || *flags & OPCODE || questions != 1)
         return false;
-    name = kbv_reader_octets(r, q->name.len);
-    return name.p && memcmp(name.p, q->name.p, q->name.len) == 0 && kbv_reader_u16(r) == q->type &&
-           kbv_reader_u16(r) == CLASS_IN && !r->failed;
+    *name = kbv_reader_octets(r, q->name.len);
+    return name->p && kbv_name_equal(name->p, name->len, q->name.p, q->name.len) &&
+           kbv_reader_u16(r) == q->type && kbv_reader_u16(r) == CLASS_IN && !r->failed;
 }
 
 enum kbv_dns_result kbv_dns_reply_read(const struct kbv_dns_question *q, uint16_t code,
@@ -225,9 +224,12 @@ enum kbv_dns_result kbv_dns_reply_read(const struct kbv_dns_question *q, uint16_
     struct kbv_reader r = kbv_reader_on(message, len);
     struct kbv_dns_reply read = {.ede = KBV_EDE_NONE};
     uint16_t flags, counts[3];
+    struct kbv_slice name;
 
-    if (!is_reply_to(q, &r, &flags, counts))
+    if (!is_reply_to(q, &r, &flags, counts, &name))
         return KBV_DNS_OTHER;
+    if (memcmp(name.p, q->name.p, q->name.len) != 0)
+        return KBV_DNS_OTHER_CASE;
     read.rcode = flags & RCODE;
     read.truncated = flags & FLAG_TC;
     /* What a truncated message still holds may end anywhere. */

@@ -32,9 +32,12 @@ struct kbv_dns_reply {
 };
 
 enum kbv_dns_result {
-    KBV_DNS_OTHER = 0, /* no reply to this question: somebody else's, or nobody's */
-    KBV_DNS_MALFORMED, /* to this question, but malformed behind it, or with two of our option */
-    KBV_DNS_REPLY,     /* *r is set */
+    KBV_DNS_OTHER = 0,  /* no reply to this question: somebody else's, or nobody's */
+    KBV_DNS_OTHER_CASE, /* the same but for the case of letters in the name: a forger's guess, or
+                           another client's reply from a forwarder that takes both questions for one
+                         */
+    KBV_DNS_MALFORMED,  /* to this question, but malformed behind it, or with two of our option */
+    KBV_DNS_REPLY,      /* *r is set */
 };
 
 /* Writes the query: RD set, EDNS with an option of that code unless option is absent.

@@ -438,6 +438,14 @@ static void take_message(struct kbv_query *q, int64_t now)
     struct kbv_dns_reply dns;
 
     switch (kbv_dns_reply_read(&q->question, q->client->option, message.p, message.len, &dns)) {
+    case KBV_DNS_OTHER_CASE:
+        /* The reply is spent if a forwarder had it: it answers each question once. Over TCP there
+         * is neither a forger nor anybody to be taken for. */
+        if (q->transport.kind == KBV_TRANSPORT_UDP) {
+            turn_to_tcp(q, now);
+            break;
+        }
+        /* fall through */
     case KBV_DNS_OTHER:
         take_stranger(q, now);
         break;

@@ -2,7 +2,8 @@
 /*
  * libkbv's client on the command line, for the tests in this folder: asks, and prints what came of
  * it as lines of KEY=VALUE. With --many the question is asked that often at once, from one poll
- * loop.
+ * loop. `ask --questions FILE`: each line of FILE holds the words of a question, and all are asked
+ * at once.
  */
 #include <kbv/client.h>
 
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MANY_MAX = 1000, FILE_MAX = 20000 };
+enum { MANY_MAX = 1000, FILE_MAX = 20000, WORDS_MAX = 40 };
 
 struct plan {
     struct kbv_client *client;
@@ -48,7 +49,7 @@ static void must(enum kbv_err err, const char *what)
 }
 
 /* What options gave, until the end. */
-static uint8_t *kept[64];
+static uint8_t *kept[3 * MANY_MAX];
 static size_t n_kept;
 
 static struct kbv_slice keep(const uint8_t *p, size_t len)
@@ -273,6 +274,31 @@ static struct plan read_plan(int argc, char **argv)
     return p;
 }
 
+/* Questions of their own, each with its own client. */
+static unsigned read_plans(const char *path, struct plan *plans)
+{
+    static char line[FILE_MAX];
+    char *argv[WORDS_MAX + 1] = {line};
+    FILE *f = fopen(path, "r");
+    unsigned n = 0;
+
+    if (!f)
+        die("cannot read %s", path);
+    while (fgets(line, sizeof(line), f)) {
+        int argc = 1;
+
+        for (char *word = strtok(line, " \n"); word && argc < WORDS_MAX; word = strtok(NULL, " \n"))
+            argv[argc++] = word;
+        argv[argc] = NULL;
+        if (n == MANY_MAX)
+            die("too many questions: %s", path);
+        optind = 0; /* from the first word again */
+        plans[n++] = read_plan(argc, argv);
+    }
+    fclose(f);
+    return n;
+}
+
 /* Printing */
 
 static const char *outcome_name(enum kbv_reply_outcome outcome)
@@ -396,17 +422,39 @@ static void run_in_threads(struct kbv_query **queries, unsigned n)
         pthread_join(threads[i], NULL);
 }
 
-int main(int argc, char **argv)
+static struct kbv_query *create_query(const struct plan *p)
+{
+    enum kbv_err err;
+    struct kbv_query *q = kbv_query_create(p->client, &p->ask, &err);
+
+    if (!q)
+        die("%s", kbv_err_text(err));
+    return q;
+}
+
+static void ask_each(const char *path)
+{
+    static struct kbv_query *queries[MANY_MAX];
+    static struct plan plans[MANY_MAX];
+    unsigned n = read_plans(path, plans);
+
+    for (unsigned i = 0; i < n; i++)
+        queries[i] = create_query(&plans[i]);
+    run_all(queries, n);
+    for (unsigned i = 0; i < n; i++) {
+        print_result(&plans[i], queries[i]);
+        kbv_query_delete(queries[i]);
+        kbv_client_delete(plans[i].client);
+    }
+}
+
+static void ask_one(int argc, char **argv)
 {
     static struct kbv_query *queries[MANY_MAX];
     struct plan p = read_plan(argc, argv);
-    enum kbv_err err;
 
-    for (unsigned i = 0; i < p.many; i++) {
-        queries[i] = kbv_query_create(p.client, &p.ask, &err);
-        if (!queries[i])
-            die("%s", kbv_err_text(err));
-    }
+    for (unsigned i = 0; i < p.many; i++)
+        queries[i] = create_query(&p);
     if (p.threads)
         run_in_threads(queries, p.many);
     else if (p.blocking)
@@ -419,6 +467,14 @@ int main(int argc, char **argv)
         kbv_query_delete(queries[i]);
     }
     kbv_client_delete(p.client);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--questions") == 0)
+        ask_each(argv[2]);
+    else
+        ask_one(argc, argv);
     while (n_kept > 0)
         free(kept[--n_kept]);
     return 0;

@@ -2,6 +2,7 @@
 /* DNS messages: what is written, and that no part of a reply is a reply. */
 #include "lib/dns.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,7 +131,7 @@ START_TEST(every_flipped_bit_of_the_question_makes_it_anothers)
     struct kbv_dns_reply r;
 
     for (size_t bit = 0; bit < 8 * (KBV_DNS_HEADER_LEN + name.len + 4); bit++) {
-        enum kbv_dns_result found;
+        enum kbv_dns_result found, expected = KBV_DNS_OTHER;
         size_t at = bit / 8;
 
         message[at] ^= (uint8_t)(1 << bit % 8);
@@ -138,7 +139,9 @@ START_TEST(every_flipped_bit_of_the_question_makes_it_anothers)
         message[at] ^= (uint8_t)(1 << bit % 8);
         if (at == 2 || at == 3 || (at >= 6 && at < 12)) /* flags, and counts of RRs */
             continue;
-        ck_assert_msg(found == KBV_DNS_OTHER, "bit %zu of octet %zu", bit % 8, at);
+        if (bit % 8 == 5 && at < KBV_DNS_HEADER_LEN + name.len && isalpha(message[at]))
+            expected = KBV_DNS_OTHER_CASE;
+        ck_assert_msg(found == expected, "bit %zu of octet %zu", bit % 8, at);
     }
 }
 END_TEST
