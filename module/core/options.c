@@ -526,6 +526,21 @@ enum kbv_err kbv_options_finish(struct kbv_options *o, char *err, size_t err_len
     return KBV_OK;
 }
 
+void kbv_zone_text(const struct kbv_zone *z, char out[KBV_ZONE_TEXT_MAX])
+{
+    size_t len;
+
+    kbv_name_to_text(z->suffix, z->suffix_len, out);
+    len = strlen(out);
+    len +=
+        (size_t)snprintf(out + len, KBV_ZONE_TEXT_MAX - len, " %s form=%s lookup=%s",
+                         kbv_id_kind_name(z->kind), z->form == KBV_FORM_NIBBLE ? "nibble" : "flat",
+                         z->lookup == KBV_LOOKUP_SERVICE ? "service" : "identity");
+    for (size_t i = 0; i < z->n_ports; i++)
+        len += (size_t)snprintf(out + len, KBV_ZONE_TEXT_MAX - len, "%s%u", i == 0 ? " port=" : ",",
+                                z->ports[i]);
+}
+
 const struct kbv_zone *kbv_options_zone(const struct kbv_options *o, const uint8_t *qname,
                                         size_t len)
 {

@@ -110,6 +110,11 @@ enum kbv_err kbv_options_set(struct kbv_options *o, const char *key, const char 
  */
 enum kbv_err kbv_options_finish(struct kbv_options *o, char *err, size_t err_len);
 
+#define KBV_ZONE_TEXT_MAX (KBV_NAME_TEXT_MAX + 128) /* octets of kbv_zone_text(), with the NUL */
+/* A zone as kbv-zone takes it, with everything said: "example. netid form=flat lookup=service
+ * port=443". */
+void kbv_zone_text(const struct kbv_zone *z, char out[KBV_ZONE_TEXT_MAX]);
+
 /*
  * The zone with the longest suffix at or above qname, a well-formed wire name of len octets in any
  * case; NULL if there is none. Valid on finished options.

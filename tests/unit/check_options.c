@@ -344,6 +344,48 @@ START_TEST(a_zone_means_what_its_line_says)
 }
 END_TEST
 
+/* What is said of a zone can be given back, and says the same. */
+START_TEST(the_text_of_a_zone_means_that_zone)
+{
+    char text[KBV_ZONE_TEXT_MAX], again[KBV_ZONE_TEXT_MAX];
+    struct kbv_options *other = kbv_options_create();
+    const struct kbv_zone *a, *b;
+
+    set_ok("kbv-zone", zones[_i].value);
+    a = &o->zones[0];
+    kbv_zone_text(a, text);
+    ck_assert_int_eq(kbv_options_set(other, "kbv-zone", text, err, sizeof(err)), KBV_OK);
+    b = &other->zones[0];
+    ck_assert(kbv_name_equal(a->suffix, a->suffix_len, b->suffix, b->suffix_len));
+    ck_assert(a->kind == b->kind && a->form == b->form && a->lookup == b->lookup);
+    ck_assert_uint_eq(a->n_ports, b->n_ports);
+    ck_assert_mem_eq(a->ports, b->ports, sizeof(a->ports));
+    kbv_zone_text(b, again);
+    ck_assert_str_eq(text, again);
+    kbv_options_delete(other);
+}
+END_TEST
+
+/* The longest there can be: octets that each take four to write, and all ports. */
+START_TEST(the_text_of_a_zone_has_room)
+{
+    char value[2048] = "", text[KBV_ZONE_TEXT_MAX];
+
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 63; j++)
+            strcat(value, "\\007");
+        strcat(value, ".");
+    }
+    for (int j = 0; j < 28; j++)
+        strcat(value, "\\007");
+    strcat(value, ". joineui port=65535,65534,65533,65532,65531,65530,65529,65528");
+    set_ok("kbv-zone", value);
+    kbv_zone_text(&o->zones[0], text);
+    ck_assert_ptr_nonnull(strstr(text, " joineui form=nibble lookup=service port=65535,"));
+    ck_assert_str_eq(text + strlen(text) - 6, ",65528");
+}
+END_TEST
+
 START_TEST(a_suffix_stands_once_in_any_case)
 {
     set_ok("kbv-zone", "a.example joineui");
@@ -518,6 +560,8 @@ int main(void)
     tcase_add_loop_test(tc, an_unknown_key_is_told_every_key, 0, ROWS(unknown));
     tcase_add_test(tc, messages_stay_in_their_buffer);
     tcase_add_loop_test(tc, a_zone_means_what_its_line_says, 0, ROWS(zones));
+    tcase_add_loop_test(tc, the_text_of_a_zone_means_that_zone, 0, ROWS(zones));
+    tcase_add_test(tc, the_text_of_a_zone_has_room);
     tcase_add_test(tc, a_suffix_stands_once_in_any_case);
     tcase_add_loop_test(tc, a_suffix_leaves_room_for_an_identifier, 0, ROWS(rooms));
     tcase_add_test(tc, require_secure_takes_many_and_the_root);
