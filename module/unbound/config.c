@@ -258,6 +258,27 @@ static bool local_check(const struct config_file *cfg, const struct config_str2l
     return true;
 }
 
+int kbv_local_zone_refused(const uint8_t *name, size_t len, kbv_say_func_type *say, void *to)
+{
+    if (!kbv_running() || !kbv_name_under_kbv(name, len))
+        return 0;
+    (void)say(to, "error: names with a label _kbv are made by kbv alone\n");
+    return 1;
+}
+
+int kbv_local_data_refused(const char *rr, kbv_say_func_type *say, void *to)
+{
+    char message[MESSAGE_MAX];
+
+    if (!kbv_running() || !rr_is_ours(rr, kbv_running_rrtype()))
+        return 0;
+    snprintf(message, sizeof(message),
+             "error: names with a label _kbv and records of type %u are made by kbv alone\n",
+             (unsigned)kbv_running_rrtype());
+    (void)say(to, message);
+    return 1;
+}
+
 static bool answers_check(const struct config_file *cfg, uint16_t rrtype)
 {
     if (!local_check(cfg, cfg->local_zones, cfg->local_zones_nodefault, cfg->local_data, NULL,

@@ -59,7 +59,8 @@ int kbv_running(void);
  * of ours, and the operator did not ask for minimisation there. */
 int kbv_no_minimise(struct module_env *env, uint8_t *qname, size_t len);
 
-/* static.c: true if the iterator must not ask this: our type, or a name with a label _kbv. */
+/* static.c: true if the iterator must not ask this, and no dump bring it: our type, or a name with
+ * a label _kbv. */
 int kbv_refuse_upstream(struct module_env *env, struct query_info *qinfo);
 
 /* static.c: true if the answer section of a reply from the network leads through a _kbv name. */
@@ -86,5 +87,28 @@ void kbv_anchors_forget(struct module_env *env);
 /* static.c: true if the module relies on this option, "name:", as it was when it started; then
  * unbound-control's set_option must not change it. */
 int kbv_option_fixed(struct module_env *env, const char *option);
+
+/* How the functions below say something: text, lines with their ends, goes to where to leads.
+ * False: nobody is there any more. */
+typedef int kbv_say_func_type(void *to, const char *text);
+
+/* config.c: true, and it is said why, if unbound-control must not make this local zone, or this
+ * record, in presentation format: the configuration file must not have it either. False while kbv
+ * is not in the running stack. */
+int kbv_local_zone_refused(const uint8_t *name, size_t len, kbv_say_func_type *say, void *to);
+int kbv_local_data_refused(const char *rr, kbv_say_func_type *say, void *to);
+
+/* stats.c: the statistics, a line each, of all threads; nothing while kbv is not in the running
+ * stack. reset: they start anew then, unless statistics-cumulative says that they never do. Any
+ * thread may call. */
+void kbv_stats_print(struct module_env *env, int reset, kbv_say_func_type *say, void *to);
+/* stats.c: they start anew. */
+void kbv_stats_clear(struct module_env *env);
+
+/* control.c: the commands of unbound-control; arguments is what stands behind the command. */
+void kbv_control_flush(struct module_env *env, const char *arguments, kbv_say_func_type *say,
+                       void *to);
+void kbv_control_zones(struct module_env *env, const char *arguments, kbv_say_func_type *say,
+                       void *to);
 
 #endif

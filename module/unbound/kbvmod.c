@@ -25,10 +25,16 @@
 
 /* How many environments have the module: testbound and libunbound may set up more than one. */
 static atomic_int running;
+static atomic_uint running_rrtype; /* of the one that started last */
 
 int kbv_running(void)
 {
     return atomic_load_explicit(&running, memory_order_relaxed) > 0;
+}
+
+uint16_t kbv_running_rrtype(void)
+{
+    return (uint16_t)atomic_load_explicit(&running_rrtype, memory_order_relaxed);
 }
 
 struct kbv_module *kbv_module_of(struct module_env *env)
@@ -72,6 +78,7 @@ static void delete_module(struct kbv_module *m)
     kbv_cache_delete(m->cache);
     kbv_ratelimit_delete(m->chains);
     kbv_dane_delete(m->dane);
+    kbv_statistics_delete(m->statistics);
     kbv_options_delete(m->opts);
     free(m);
 }
@@ -115,6 +122,12 @@ static int kbv_init(struct module_env *env, int id)
         delete_module(m);
         return 0;
     }
+    m->statistics = kbv_statistics_create(env->cfg);
+    if (!m->statistics) {
+        log_err("kbv: out of memory");
+        delete_module(m);
+        return 0;
+    }
     if (!create_tables(m)) {
         delete_module(m);
         return 0;
@@ -122,6 +135,7 @@ static int kbv_init(struct module_env *env, int id)
     m->bogus_ttl = env->cfg->bogus_ttl < 0 ? 0 : (uint32_t)env->cfg->bogus_ttl;
     m->deadline_ms = deadline_ms(env->cfg);
     atomic_init(&m->pending, 0);
+    atomic_init(&m->flushes, 0);
     env->modinfo[id] = m;
     if (!kbv_option_register(env, id)) {
         log_err("kbv: could not register the reply callbacks");
@@ -132,6 +146,7 @@ static int kbv_init(struct module_env *env, int id)
     /* The caches may be older than this configuration (reload_keep_cache): other zones, records of
      * the network under what is our type now, and what was validated with other trust anchors. */
     kbv_reply_forget_all(env, m);
+    atomic_store(&running_rrtype, m->opts->rrtype);
     atomic_fetch_add(&running, 1);
     return 1;
 }
@@ -151,8 +166,11 @@ void kbv_deadline_cb(void *arg)
 {
     struct module_qstate *qstate = arg;
     struct kbv_qstate *k = qstate->minfo[qstate->curmod];
+    const struct kbv_module *m = kbv_module_of(qstate->env);
 
     verbose(VERB_ALGO, "kbv: a verdict is late, not waiting any longer");
+    if (m)
+        kbv_count(m, KBV_STATS_LIMIT_DEADLINE);
     k->late = true;
     mesh_run(qstate->env->mesh, qstate->mesh_info, module_event_pass, NULL);
 }
@@ -243,6 +261,8 @@ static void conclude_lookup(struct module_qstate *qstate, const struct kbv_modul
         }
         kbv_judge_base(&e[i], &p, (int64_t)*qstate->env->now, assoc, KBV_ASSOCIATIONS_MAX, names,
                        &v[i]);
+        if (v[i].status == KBV_STATUS_LIMIT)
+            kbv_count(m, KBV_STATS_LIMIT_DISCOVERY);
     }
     /* What was late goes on arriving: who asks again may have it. Just long enough that a dead
      * authority does not cost everyone who asks a wait of their own. */
@@ -315,6 +335,7 @@ static void start_lookup(struct module_qstate *qstate, struct kbv_module *m, int
     }
     if (atomic_fetch_add(&m->pending, 1) >= m->opts->max_pending) {
         atomic_fetch_sub(&m->pending, 1);
+        kbv_count(m, KBV_STATS_LIMIT_PENDING);
         answer_without_lookup(qstate, m, id, k, KBV_FOUND_LIMIT, "too many verdicts in progress");
         return;
     }
@@ -357,6 +378,7 @@ static void start(struct module_qstate *qstate, struct kbv_module *m, int id)
         return;
     }
     qstate->minfo[id] = k;
+    k->flushes = atomic_load(&m->flushes);
     kbv_question_read(m->opts, qi->qname, qi->qname_len, qi->qtype, &k->q);
     if (k->q.form == KBV_FORM_NODATA)
         finish(qstate, id, kbv_reply_nodata(qstate));

@@ -14,10 +14,12 @@
 #include "../core/lookup.h"
 #include "../core/options.h"
 #include "../core/question.h"
+#include "../core/stats.h"
 
 struct comm_timer;
 struct config_file;
 struct dns_msg;
+struct kbv_statistics;
 struct module_env;
 struct module_qstate;
 struct regional;
@@ -33,6 +35,8 @@ struct kbv_module {
     uint32_t bogus_ttl;  /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
     int deadline_ms;     /* a verdict in progress waits for records no longer */
     atomic_uint pending; /* verdicts in progress */
+    atomic_uint flushes; /* how often verdicts were to be forgotten */
+    struct kbv_statistics *statistics;
 };
 
 enum kbv_phase {
@@ -44,6 +48,7 @@ enum kbv_phase {
 struct kbv_qstate {
     enum kbv_phase phase;
     struct kbv_question q;
+    unsigned flushes; /* kbv_module.flushes when it began */
     struct kbv_lookup *lookup;
     struct kbv_waiting *waiting;            /* sub-queries under way, newest first */
     const struct ub_packed_rrset_key *base; /* with KBV_PHASE_BASE: the verdicts, NULL none */
@@ -54,6 +59,8 @@ struct kbv_qstate {
 
 /* kbvmod.c */
 struct kbv_module *kbv_module_of(struct module_env *env);
+/* The type of verdicts where kbv_running(), for code that has no environment at hand. */
+uint16_t kbv_running_rrtype(void);
 void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
                     struct kbv_policy *p);
 
@@ -93,11 +100,27 @@ const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qs
 /* Takes every answer of the kind that is made here out of the message cache, whoever made it, and
  * marks all others, and all RRsets, as not validated: they are when somebody asks for them. */
 void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m);
+/* Takes the verdicts of name, a wire name of len octets, in all their forms, or with NULL all
+ * verdicts, out of the caches, and sees to it that those in progress are not kept. How many answers
+ * there were. */
+size_t kbv_reply_forget(struct module_env *env, struct kbv_module *m, const uint8_t *name,
+                        size_t len);
 /* The RRset of that type in the answer section if it was made here, or NULL. */
 const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, uint16_t type);
 /* Decodes the RRs of rrset into v (room for max); how many. Malformed ones are passed over: none is
  * ours then. */
 size_t kbv_reply_decode(const struct ub_packed_rrset_key *rrset, struct kbv_verdict *v, size_t max);
+
+/* stats.c */
+/* Counters for so many threads as cfg says; NULL: no memory. Free with kbv_statistics_delete(),
+ * which accepts NULL. */
+struct kbv_statistics *kbv_statistics_create(const struct config_file *cfg);
+void kbv_statistics_delete(struct kbv_statistics *s);
+/* One more; any thread may call, and never waits. */
+void kbv_count(const struct kbv_module *m, enum kbv_figure figure);
+void kbv_count_verdict(const struct kbv_module *m, enum kbv_status status);
+void kbv_count_time(const struct kbv_module *m, const struct timeval *from,
+                    const struct timeval *to);
 
 /* option.c */
 /* Registers and removes the reply callbacks. */

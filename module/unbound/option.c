@@ -186,6 +186,8 @@ static void judge_tlsa(struct reply *r, struct tlsa_scratch *s, struct kbv_verdi
     kbv_lookup_literal(&mem, q, &a, r->now, &s->e);
     kbv_policy_for(r->m, q->name, q->name_len, &p);
     kbv_judge_base(&s->e, &p, r->now, s->associations, sizeof(s->associations), s->names, v);
+    if (v->status == KBV_STATUS_LIMIT)
+        kbv_count(r->m, KBV_STATS_LIMIT_DISCOVERY);
 }
 
 /* The verdict for what the client presented, of n base verdicts in v; its index. */
@@ -198,8 +200,13 @@ static size_t derive(const struct reply *r, struct kbv_presented *presented, str
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
     kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
     presented->client = r->client;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        const enum kbv_status base = v[i].status;
+
         kbv_judge_keyed(&v[i], presented, &p, r->now, &v[i]);
+        if (v[i].status == KBV_STATUS_LIMIT && base != KBV_STATUS_LIMIT)
+            kbv_count(r->m, KBV_STATS_LIMIT_PATHS);
+    }
     kbv_presented_clear(presented);
     return kbv_verdict_select(v, n, true);
 }
@@ -216,6 +223,7 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
     *status = KBV_STATUS_REFUSED;
     if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram) {
         (void)kbv_presented_subject(req->kind, req->material, presented);
+        kbv_count(r->m, KBV_STATS_LIMIT_UDP);
         return use_tcp;
     }
     *status = KBV_STATUS_BAD_INPUT;
@@ -225,8 +233,9 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
     return NULL;
 }
 
-/* Appends v to the client's reply, or what stands for it if it does not fit: then *v is that. */
-static void put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_request *req,
+/* Appends v to the client's reply, or what stands for it if it does not fit: then *v is that.
+ * False: there is no option. */
+static bool put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_request *req,
                        struct kbv_presented *presented, struct edns_option **out)
 {
     uint8_t buf[KBV_RDATA_MAX];
@@ -235,14 +244,18 @@ static void put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_
     v->nonce = req->nonce;
     if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK ||
         (r->udp && len > OPTION_UDP_MAX)) {
+        kbv_count(r->m, KBV_STATS_LIMIT_UDP);
         plain_verdict(r, KBV_FOUND_LIMIT, 0, use_tcp, v);
         derive(r, presented, v, 1);
         v->nonce = req->nonce;
         if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK)
-            return;
+            return false;
     }
-    if (!edns_opt_list_append(out, r->m->opts->edns_option, len, buf, r->region))
+    if (!edns_opt_list_append(out, r->m->opts->edns_option, len, buf, r->region)) {
         log_err("kbv: out of memory for an option");
+        return false;
+    }
+    return true;
 }
 
 /* For people; no status is derived from it (RFC 8914 section 6). */
@@ -285,9 +298,9 @@ static size_t base_verdicts(struct reply *r, struct tlsa_scratch *scratch, struc
     return 1;
 }
 
-/* Serves the option that a client sent. */
-static void serve_option(struct reply *r, const struct edns_option *opt, bool many,
-                         struct edns_option **out)
+/* Serves the option that a client sent. The status that it gets; NONE: no verdict. */
+static enum kbv_status serve_option(struct reply *r, const struct edns_option *opt, bool many,
+                                    struct edns_option **out)
 {
     struct kbv_verdict v[KBV_VERDICTS_MAX];
     struct tlsa_scratch scratch;
@@ -295,6 +308,7 @@ static void serve_option(struct reply *r, const struct edns_option *opt, bool ma
     struct kbv_request req = {.kind = KBV_MATERIAL_NONE};
     struct kbv_presented presented = {.material = KBV_MATERIAL_NONE};
     enum kbv_status status;
+    bool has_option;
     const char *no;
     size_t i = 0;
 
@@ -309,79 +323,113 @@ static void serve_option(struct reply *r, const struct edns_option *opt, bool ma
     } else {
         i = derive(r, &presented, v, base_verdicts(r, &scratch, v));
     }
-    put_option(r, &v[i], &req, &presented, out);
+    has_option = put_option(r, &v[i], &req, &presented, out);
     put_ede(r, v[i].ede, v[i].reason, out);
+    return has_option ? v[i].status : KBV_STATUS_NONE;
 }
 
-/* The EDE code of the status item of one TXT RR of ours. */
-static uint16_t txt_ede(const uint8_t *rr, size_t rr_len)
+/* The value of an item, "key=" and value, of one TXT RR of ours; p NULL: it has none such. */
+static struct kbv_slice txt_item(const uint8_t *rr, size_t rr_len, const char *key)
 {
-    static const char key[] = "status=";
+    const size_t key_len = strlen(key);
 
     for (size_t off = 2; off < rr_len; off += 1 + rr[off]) {
-        const char *item = (const char *)rr + off + 1;
         size_t len = rr[off];
+
         if (off + 1 + len > rr_len)
             break;
-        if (len < sizeof(key) - 1 || memcmp(item, key, sizeof(key) - 1) != 0)
-            continue;
-        for (unsigned code = 1; code <= KBV_STATUS_LIMIT; code++) {
-            const char *name = kbv_status_name(code);
-            if (name && strlen(name) == len - (sizeof(key) - 1) &&
-                memcmp(item + sizeof(key) - 1, name, strlen(name)) == 0)
-                return kbv_status_ede(code);
-        }
+        if (len >= key_len && memcmp(rr + off + 1, key, key_len) == 0)
+            return (struct kbv_slice){rr + off + 1 + key_len, len - key_len};
     }
-    return KBV_EDE_NONE;
+    return (struct kbv_slice){NULL, 0};
 }
 
-/* Of all of them: none if one of the RRs is good, as for the RRs of verdicts. */
-static uint16_t txt_rrset_ede(const struct packed_rrset_data *d)
+static enum kbv_status txt_status(const uint8_t *rr, size_t rr_len)
 {
-    uint16_t ede = KBV_EDE_NONE;
+    struct kbv_slice value = txt_item(rr, rr_len, "status=");
 
-    for (size_t i = 0; i < d->count; i++) {
-        ede = txt_ede(d->rr_data[i], d->rr_len[i]);
-        if (ede == KBV_EDE_NONE)
-            break;
+    for (unsigned code = 1; value.p && code <= KBV_STATUS_LIMIT; code++) {
+        const char *name = kbv_status_name(code);
+        if (name && strlen(name) == value.len && memcmp(value.p, name, value.len) == 0)
+            return (enum kbv_status)code;
     }
-    return ede;
+    return KBV_STATUS_NONE;
 }
 
-/* A good one goes before all others, and has no EDE. */
-static bool has_good_verdict(const struct packed_rrset_data *d)
+/* Of several verdicts the status of the one that an option would carry. */
+static enum kbv_status txt_rrset_status(const struct packed_rrset_data *d)
+{
+    struct kbv_verdict v[KBV_VERDICTS_MAX];
+    size_t n = d->count < KBV_VERDICTS_MAX ? d->count : KBV_VERDICTS_MAX;
+    bool keyed = false;
+
+    if (n == 0)
+        return KBV_STATUS_NONE;
+    memset(v, 0, sizeof(v));
+    for (size_t i = 0; i < n; i++) {
+        enum kbv_status status = txt_status(d->rr_data[i], d->rr_len[i]);
+        v[i].status = status;
+        /* They were made in the order of the endpoints. */
+        v[i].has_endpoint = txt_item(d->rr_data[i], d->rr_len[i], "endpoint=").p != NULL;
+        v[i].order = (uint16_t)i;
+        keyed |= status == KBV_STATUS_BOUND || status == KBV_STATUS_NOT_BOUND ||
+                 status == KBV_STATUS_UNDECIDED;
+    }
+    return v[kbv_verdict_select(v, n, keyed)].status;
+}
+
+/* A good one goes before all others, and has no EDE; NONE: there is none. */
+static enum kbv_status good_status(const struct packed_rrset_data *d)
 {
     for (size_t i = 0; i < d->count; i++) {
         enum kbv_status status = d->rr_len[i] < 2
                                      ? KBV_STATUS_NONE
                                      : kbv_verdict_peek_status(d->rr_data[i] + 2, d->rr_len[i] - 2);
         if (status == KBV_STATUS_BOUND || status == KBV_STATUS_PUBLISHED)
-            return true;
+            return status;
     }
-    return false;
+    return KBV_STATUS_NONE;
 }
 
-/* The EDE of an answer of ours whose client sent no option. */
-static void serve_ede(const struct reply *r, struct edns_option **out)
+/* An answer of ours whose client sent no option: its EDE if the client has EDNS. The status that it
+ * tells; NONE: it has no verdict. */
+static enum kbv_status serve_records(const struct reply *r, bool edns, struct edns_option **out)
 {
     struct kbv_verdict v[KBV_VERDICTS_MAX];
     const struct ub_packed_rrset_key *rrset;
+    enum kbv_status status;
     size_t n, i;
 
     if (r->qinfo->qtype == LDNS_RR_TYPE_TXT) {
         rrset = r->rep && !r->local ? kbv_reply_rrset(r->rep, LDNS_RR_TYPE_TXT) : NULL;
-        if (rrset)
-            put_ede(r, txt_rrset_ede(rrset->entry.data), (struct kbv_slice){NULL, 0}, out);
-        return;
+        status = rrset ? txt_rrset_status(rrset->entry.data) : KBV_STATUS_NONE;
+        if (edns)
+            put_ede(r, kbv_status_ede(status), (struct kbv_slice){NULL, 0}, out);
+        return status;
     }
     rrset = verdict_rrset(r);
-    if (!rrset || has_good_verdict(rrset->entry.data))
-        return;
+    if (!rrset)
+        return KBV_STATUS_NONE;
+    status = good_status(rrset->entry.data);
+    if (status != KBV_STATUS_NONE)
+        return status;
     n = kbv_reply_decode(rrset, v, KBV_VERDICTS_MAX);
     if (n == 0)
-        return;
+        return KBV_STATUS_NONE;
     i = kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
-    put_ede(r, v[i].ede, v[i].reason, out);
+    if (edns)
+        put_ede(r, v[i].ede, v[i].reason, out);
+    return v[i].status;
+}
+
+/* A verdict goes to a client. What comes from the cache took no time. */
+static void count(const struct reply *r, enum kbv_status status, const struct timeval *start_time)
+{
+    if (status == KBV_STATUS_NONE)
+        return;
+    kbv_count_verdict(r->m, status);
+    if (r->qstate && start_time)
+        kbv_count_time(r->m, start_time, r->qstate->env->now_tv);
 }
 
 static void serve(const struct kbv_module *m, struct query_info *qinfo,
@@ -389,17 +437,18 @@ static void serve(const struct kbv_module *m, struct query_info *qinfo,
                   struct edns_data *edns, struct edns_option **out, struct comm_reply *repinfo,
                   struct regional *region, const struct timeval *start_time, bool local)
 {
-    const struct edns_option *opt;
-    bool ours, many;
+    const struct edns_option *opt = NULL;
+    bool ours, many = false;
     struct reply r;
 
     /* The way of every reply: leave it early. */
-    if (!qinfo || !edns->edns_present || qinfo->qclass != LDNS_RR_CLASS_IN)
+    if (!qinfo || qinfo->qclass != LDNS_RR_CLASS_IN)
         return;
     ours = qinfo->qtype == m->opts->rrtype;
     if (!ours && qinfo->qtype != LDNS_RR_TYPE_TLSA && qinfo->qtype != LDNS_RR_TYPE_TXT)
         return;
-    opt = find_option(edns, m->opts->edns_option, &many);
+    if (edns->edns_present)
+        opt = find_option(edns, m->opts->edns_option, &many);
     if (qinfo->qtype == LDNS_RR_TYPE_TXT ? !kbv_name_under_kbv(qinfo->qname, qinfo->qname_len)
                                          : !ours && !opt)
         return;
@@ -414,11 +463,12 @@ static void serve(const struct kbv_module *m, struct query_info *qinfo,
         .now = qstate ? (int64_t)*qstate->env->now : (int64_t)start_time->tv_sec,
         .local = local,
     };
-    read_transport(&r, edns, repinfo);
-    if (opt && qinfo->qtype != LDNS_RR_TYPE_TXT)
-        serve_option(&r, opt, many, out);
-    else
-        serve_ede(&r, out);
+    if (opt && qinfo->qtype != LDNS_RR_TYPE_TXT) {
+        read_transport(&r, edns, repinfo);
+        count(&r, serve_option(&r, opt, many, out), start_time);
+    } else {
+        count(&r, serve_records(&r, edns->edns_present, out), start_time);
+    }
 }
 
 /* Unbound ignores what the callbacks return. */

@@ -206,6 +206,12 @@ bool kbv_reply_cached(struct module_qstate *qstate)
     return true;
 }
 
+static void expire_message(struct reply_info *rep)
+{
+    /* As unbound-control's flush commands do it: expired, and not to be served as such either. */
+    rep->ttl = rep->prefetch_ttl = rep->serve_expired_ttl = 0;
+}
+
 static void forget_message(struct lruhash_entry *e, void *arg)
 {
     const uint16_t *rrtype = arg;
@@ -213,9 +219,8 @@ static void forget_message(struct lruhash_entry *e, void *arg)
     struct reply_info *rep = e->data;
 
     rep->security = sec_status_unchecked;
-    /* As unbound-control's flush commands do it: expired, and not to be served as such either. */
     if (key->key.qtype == *rrtype || kbv_name_under_kbv(key->key.qname, key->key.qname_len))
-        rep->ttl = rep->prefetch_ttl = rep->serve_expired_ttl = 0;
+        expire_message(rep);
 }
 
 static void forget_rrset(struct lruhash_entry *e, void *arg)
@@ -234,6 +239,63 @@ void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m)
         slabhash_traverse(env->msg_cache, 1, forget_message, &rrtype);
     if (env->rrset_cache)
         slabhash_traverse(&env->rrset_cache->table, 1, forget_rrset, NULL);
+}
+
+/* Whose verdicts are to be forgotten. */
+struct forgetting {
+    const struct kbv_options *opts;
+    const uint8_t *name; /* NULL: all */
+    size_t len;
+    time_t now;
+    size_t answers; /* that were there */
+};
+
+/* An answer made here, which is one about the name: as it stands, or behind a _kbv label. */
+static bool is_about(const struct forgetting *f, uint8_t *qname, size_t len, uint16_t qtype)
+{
+    struct kbv_question q;
+
+    if (qtype != f->opts->rrtype && !kbv_name_under_kbv(qname, len))
+        return false;
+    if (f->name == NULL)
+        return true;
+    kbv_question_read(f->opts, qname, len, qtype, &q);
+    return kbv_name_equal(q.name, q.name_len, f->name, f->len);
+}
+
+static void forget_message_about(struct lruhash_entry *e, void *arg)
+{
+    struct forgetting *f = arg;
+    const struct msgreply_entry *key = e->key;
+    struct reply_info *rep = e->data;
+
+    if (!is_about(f, key->key.qname, key->key.qname_len, key->key.qtype))
+        return;
+    if (rep->ttl >= f->now)
+        f->answers++;
+    expire_message(rep);
+}
+
+static void forget_rrset_about(struct lruhash_entry *e, void *arg)
+{
+    const struct ub_packed_rrset_key *key = e->key;
+    struct packed_rrset_data *d = e->data;
+
+    if ((key->rk.flags & KBV_RRSET_FLAG) != 0 &&
+        is_about(arg, key->rk.dname, key->rk.dname_len, ntohs(key->rk.type)))
+        d->ttl = 0;
+}
+
+size_t kbv_reply_forget(struct module_env *env, struct kbv_module *m, const uint8_t *name,
+                        size_t len)
+{
+    struct forgetting f = {.opts = m->opts, .name = name, .len = len, .now = *env->now};
+
+    /* First: see store(). */
+    atomic_fetch_add(&m->flushes, 1);
+    slabhash_traverse(env->msg_cache, 1, forget_message_about, &f);
+    slabhash_traverse(&env->rrset_cache->table, 1, forget_rrset_about, &f);
+    return f.answers;
 }
 
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
@@ -271,14 +333,23 @@ static bool keep_cached(struct module_qstate *qstate, const struct kbv_verdict *
     return true;
 }
 
-/* The lifetime of verdicts is in them; the cache counts down what is left. */
-static void store(struct module_qstate *qstate, time_t ttl)
+/* The lifetime of verdicts is in them; the cache counts down what is left. What began before
+ * verdicts were to be forgotten rests on what was known then, and is not kept: if that happens
+ * while it is being stored, either we see it here, or it comes by when the answer is in the cache.
+ */
+static void store(struct module_qstate *qstate, const struct kbv_module *m,
+                  const struct kbv_qstate *k, time_t ttl)
 {
-    if (qstate->no_cache_store || ttl == 0)
+    const struct query_info *qi = &qstate->qinfo;
+
+    if (qstate->no_cache_store || ttl == 0 || atomic_load(&m->flushes) != k->flushes)
         return;
     if (!kbv_dns_cache_store(qstate->env, &qstate->qinfo, qstate->return_msg->rep,
                              qstate->prefetch_leeway, qstate->query_flags, qstate->qstarttime))
         log_err("kbv: out of memory for the cache");
+    if (atomic_load(&m->flushes) != k->flushes)
+        msg_cache_remove(qstate->env, qi->qname, qi->qname_len, qi->qtype, qi->qclass,
+                         qstate->query_flags);
 }
 
 bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k,
@@ -300,6 +371,7 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
         enum kbv_err err = append(qstate->region, &r, &v[i], txt, n - i - 1);
         if (err == KBV_ERR_LIMIT || err == KBV_ERR_SPACE || err == KBV_ERR_FORMAT) {
             struct kbv_verdict l = limited(&v[i], &p, "the answer would be too large");
+            kbv_count(m, KBV_STATS_LIMIT_SIZE);
             life = life_of(&l, now);
             err = append(qstate->region, &r, &l, txt, 0);
         }
@@ -317,6 +389,6 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
     if (!qstate->return_msg->rep->rrsets[0])
         return false;
     if (keep != KBV_KEEP_NOT)
-        store(qstate, (time_t)ttl);
+        store(qstate, m, k, (time_t)ttl);
     return true;
 }

@@ -26,6 +26,7 @@ THREADS = ["server:", "    num-threads: 4", "    msg-cache-slabs: 1", "    rrset
 # busy with something else. What is lost then is not lost because everything is slow.
 RATE, OUTSTANDING = 1500, 20
 SAMPLERS, SAMPLES_PER_S, PATIENCE_S = 4, 20, 5
+CONTROLS_APART_S = 0.5
 TSAN_OPTIONS = "halt_on_error=0:exitcode=0:second_deadlock_stack=1:history_size=5"
 
 
@@ -175,8 +176,16 @@ def sample(world, cases, samples, port):
     samples.right += 1
 
 
-def load(port, files, options, seconds, rate, sampler=None):
-    """Runs every dnsperf and the samplers at once; the figures."""
+def control(resolver, name):
+    """What an operator does meanwhile: verdicts are forgotten and counters read."""
+    for words in (["kbv_flush"], ["stats"], ["kbv_flush", name], ["kbv_zones"], ["stats_noreset"]):
+        done = subprocess.run([str(programs.CONTROL), "-c", str(resolver.conf), *words],
+                              check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"unbound-control {words}: {done.stdout}{done.stderr}"
+
+
+def load(port, files, options, seconds, rate, sampler=None, controller=None):
+    """Runs every dnsperf, the samplers and a controller at once; the figures."""
     total, end = Figures(), time.monotonic() + seconds
     running = [dnsperf(file, seconds, rate, port, option)
                for file in files for option in options]
@@ -185,7 +194,17 @@ def load(port, files, options, seconds, rate, sampler=None):
         while time.monotonic() < end:
             sampler()
             time.sleep(SAMPLERS / SAMPLES_PER_S)
+
+    def keep_controlling():
+        while time.monotonic() < end:
+            try:
+                controller()
+            except AssertionError as error:
+                problems.append(str(error))
+            time.sleep(CONTROLS_APART_S)
+    problems = []
     threads = [threading.Thread(target=keep_sampling) for _ in range(SAMPLERS if sampler else 0)]
+    threads += [threading.Thread(target=keep_controlling)] if controller else []
     for thread in threads:
         thread.start()
     for process in running:
@@ -197,6 +216,7 @@ def load(port, files, options, seconds, rate, sampler=None):
         total.add(output)
     for thread in threads:
         thread.join()
+    assert not problems, "\n".join(problems[:5])
     return total
 
 
@@ -225,8 +245,8 @@ class Soak:
         key = [self.world.certs[name]["spki-sha256"] for name in ("js-v", "other")]
         self.options = [None, *(spec.request("spki-sha256", digest) for digest in key)]
 
-    def run(self, binary, kbv, seconds, rate=RATE):
-        """Figures and samples of one resolver under load."""
+    def run(self, binary, kbv, seconds, rate=RATE, controlled=False):
+        """Figures and samples of one resolver under load, with an operator's commands or without."""
         samples = Samples()
         resolver = Resolver(self.described, binary, "kbv" if kbv else "stock", kbv, extra=THREADS)
         resolver.start()
@@ -234,7 +254,9 @@ class Soak:
             files = [self.plain, self.verdicts] if kbv else [self.plain, self.plain]
             figures = load(resolver.port, files, self.options, seconds, rate,
                            (lambda: sample(self.world, self.cases, samples, resolver.port))
-                           if kbv else None)
+                           if kbv else None,
+                           (lambda: control(resolver, random.choice(self.cases)["name"]))
+                           if controlled else None)
             still_alive(resolver)
         finally:
             resolver.stop()
@@ -275,7 +297,7 @@ def compared(soak, seconds):
 
     def under_full_load():
         got["full"], got["full samples"] = soak.run(programs.UNBOUND, True, max(seconds // 3, 10),
-                                                    rate=None)
+                                                    rate=None, controlled=True)
         none_wrong(got["full samples"])
     suite.test("as much load as the machine bears: no hang, no wrong verdict, an end in good order",
                under_full_load)
@@ -313,7 +335,7 @@ def sanitized(soak, seconds):
         logs = folder / ("tsan-kbv" if kbv else "tsan-stock")
         logs.mkdir()
         os.environ["TSAN_OPTIONS"] = f"{TSAN_OPTIONS}:log_path={logs}/tsan"
-        _, samples = soak.run(programs.UNBOUND, kbv, seconds, rate=RATE // 10)
+        _, samples = soak.run(programs.UNBOUND, kbv, seconds, rate=RATE // 10, controlled=kbv)
         return reports(logs), samples
 
     def is_sanitized():

@@ -2,6 +2,7 @@
 """The built Unbound in the world, which must also end well."""
 
 import re
+import subprocess
 
 from kbvworld import resolver
 
@@ -24,6 +25,20 @@ class Resolver(resolver.Resolver):
         super().__init__(described, programs.UNBOUND, name, extra=extra)
         for file in ("unbound.log", "stderr"):  # of the one before
             (self.folder / file).unlink(missing_ok=True)
+
+    def control(self, *words, lines=None):
+        """Exit status and output of unbound-control. lines: what it reads from standard input."""
+        done = subprocess.run([str(programs.CONTROL), "-c", str(self.conf), *words], check=False,
+                              capture_output=True, text=True,
+                              input=None if lines is None else "".join(f"{line}\n" for line in lines))
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def statistics(self, verb="stats_noreset"):
+        """What it counted: {name: number}."""
+        status, output = self.control(verb)
+        assert status == 0, f"unbound-control {verb}: {output}"
+        rows = [line.split("=", 1) for line in output.splitlines()]
+        return {name: int(value) if value.isdigit() else float(value) for name, value in rows}
 
     def end(self):
         """Ends it, and looks at how it ended."""

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A DNS client for options that are too long for dig: one question over UDP or TCP, one reply."""
+"""A DNS client for options that are too long for dig: one question over UDP or TCP, asked once, and one
+reply."""
 
 import random
 import socket
 import struct
 
-TYPES = {"TLSA": 52, "TYPE65300": 65300, "TXT": 16}
+TYPES = {"A": 1, "NAPTR": 35, "TLSA": 52, "TYPE65300": 65300, "TXT": 16}
 OPTION = 65100
 
 
@@ -13,12 +14,12 @@ def _name(text):
     return b"".join(bytes([len(label)]) + label.encode() for label in text.rstrip(".").split(".")) + b"\0"
 
 
-def _question(name, rrtype, option):
-    opt = struct.pack(">HH", OPTION, len(option)) + option
+def _question(name, rrtype, option, edns):
+    opt = b"" if option is None else struct.pack(">HH", OPTION, len(option)) + option
     number = random.randrange(65536)
-    return number, struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 1) + _name(name) + \
-        struct.pack(">HH", TYPES[rrtype], 1) + b"\0" + \
-        struct.pack(">HHIH", 41, 4096, 0, len(opt)) + opt
+    return number, struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, int(edns)) + _name(name) + \
+        struct.pack(">HH", TYPES[rrtype], 1) + \
+        (b"\0" + struct.pack(">HHIH", 41, 4096, 0, len(opt)) + opt if edns else b"")
 
 
 def _skip_name(message, at):
@@ -65,10 +66,11 @@ def proxied(source, destination="192.0.2.53"):
         socket.inet_aton(source) + socket.inet_aton(destination) + struct.pack(">HH", 1, 53)
 
 
-def ask(name, rrtype, option, server="127.0.0.1", tcp=True, timeout_s=10, source=None, port=53,
-        preface=b""):
-    """The octets of the option in the reply. source: our address; preface: goes before all else."""
-    number, message = _question(name, rrtype, option)
+def exchange(name, rrtype, option=None, edns=True, server="127.0.0.1", tcp=True, timeout_s=10,
+             source=None, port=53, preface=b""):
+    """The reply's octets. option: the data of option 65100, None: without. source: our address;
+    preface: goes before all else."""
+    number, message = _question(name, rrtype, option, edns)
     kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with socket.socket(family, kind) as connection:
@@ -83,4 +85,9 @@ def ask(name, rrtype, option, server="127.0.0.1", tcp=True, timeout_s=10, source
             connection.send(message)
             reply = connection.recv(65535)
     assert struct.unpack(">H", reply[:2])[0] == number, "the reply is not to the question"
-    return _option(reply)
+    return reply
+
+
+def ask(name, rrtype, option, **how):
+    """The octets of the option in the reply."""
+    return _option(exchange(name, rrtype, option, **how))
