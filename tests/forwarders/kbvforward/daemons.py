@@ -44,11 +44,12 @@ def _dnsmasq(*lines):
     return make
 
 
-def _dnsdist(cache=None, server="", *lines):
+def _dnsdist(cache=None, server="", *lines, health="up"):
     def make(place):
         (place.folder / "conf").write_text("\n".join([
             f"setLocal('{place.address}:53')", "setACL({'0.0.0.0/0'})", "setSecurityPollSuffix('')",
-            f"newServer({{address='{UPSTREAM}:53', healthCheckMode='up'{server}}})",
+            "setUDPTimeout(9)",
+            f"newServer({{address='{UPSTREAM}:53', healthCheckMode='{health}'{server}}})",
             *([f"getPool(''):setCache(newPacketCache(10000, {{{cache}}}))"] * (cache is not None)),
             *lines]) + "\n")
         return ["/usr/bin/dnsdist", "--supervised", "--disable-syslog", "-C",
@@ -127,8 +128,8 @@ def _recursor(dnssec, *lines):
         (place.folder / "recursor.conf").write_text("\n".join([
             f"local-address={place.address}", "local-port=53", f"socket-dir={place.folder}",
             f"forward-zones-recurse=.={UPSTREAM}", f"dnssec={dnssec}", "allow-from=0.0.0.0/0",
-            "dont-query=", "security-poll-suffix=", "threads=1", "pdns-distributes-queries=no",
-            "hint-file=no", f"lua-config-file={place.folder}/lua", *lines]) + "\n")
+            "dont-query=", "network-timeout=9000", "security-poll-suffix=", "threads=1",
+            "pdns-distributes-queries=no", "hint-file=no", f"lua-config-file={place.folder}/lua", *lines]) + "\n")
         return ["/usr/sbin/pdns_recursor", f"--config-dir={place.folder}", "--daemon=no",
                 "--write-pid=no", "--disable-syslog"]
     return make
@@ -185,6 +186,30 @@ FORWARDERS = {
     "Stubby": ("stubby", _stubby, None),
 }
 
+# They give out what they have for longer than they were told to.
+LATE = {
+    "dnsmasq, `cache-rr=ANY`, `min-cache-ttl=60`": (
+        "dnsmasq", _dnsmasq("cache-rr=ANY", "min-cache-ttl=60"), None),
+    "dnsmasq, `cache-rr=ANY`, `use-stale-cache`": (
+        "dnsmasq", _dnsmasq("cache-rr=ANY", "use-stale-cache"), None),
+    "dnsdist, packet cache, `setStaleCacheEntriesTTL`": (
+        "dnsdist", _dnsdist("keepStaleData=true", ", checkInterval=1, checkTimeout=500",
+                            "setStaleCacheEntriesTTL(3600)", health="auto"), None),
+    "Unbound, `cache-min-ttl: 60`": (
+        "unbound", _unbound("iterator", "server:", "    cache-min-ttl: 60"), None),
+    "Unbound, `serve-expired`": (
+        "unbound", _unbound("iterator", "server:", "    serve-expired: yes"), None),
+    "Knot Resolver, `cache.min_ttl(60)`": ("kresd", _kresd("STUB", "cache.min_ttl(60)"), None),
+    "Knot Resolver, `serve_stale`": (
+        "kresd", _kresd("STUB", "modules = { 'serve_stale < cache' }"), None),
+    "BIND, `min-cache-ttl 60`": ("named", _named("no", "    min-cache-ttl 60;"), None),
+    "BIND, `stale-answer-enable`": (
+        "named", _named("no", "    stale-cache-enable yes; stale-answer-enable yes;",
+                        "    stale-answer-client-timeout 0;"), None),
+    "PowerDNS Recursor, `minimum-ttl-override=60`": (
+        "recursor", _recursor("off", "minimum-ttl-override=60"), None),
+}
+
 # They know that the tree is signed and verdicts are not.
 VALIDATING = {"dnsmasq, `dnssec`", "Unbound, `validator iterator`",
               "Unbound, `subnetcache validator iterator`", "Knot Resolver, `policy.FORWARD`",
@@ -229,16 +254,17 @@ def enter(unpacked):
     for words in ("link add kbv0 type veth peer name kbv1", "address add 192.0.2.99/32 dev kbv0",
                   "link set kbv0 up", "link set kbv1 up",
                   # BIND listens where an interface has the very address.
-                  *(f"address add {address(number)}/32 dev lo" for number in range(len(FORWARDERS)))):
+                  *(f"address add {address(number)}/32 dev lo"
+                    for number in range(len(FORWARDERS) + len(LATE)))):
         subprocess.run(["ip", *words.split()], check=True)
 
 
 class Forwarder:
-    """One of FORWARDERS. As a context manager it runs for the length of the block."""
+    """One of FORWARDERS or LATE."""
 
-    def __init__(self, number, name, world, pin):
+    def __init__(self, number, name, row, world, pin):
         self.name = name
-        self.program, self._make, fixed = FORWARDERS[name]
+        self.program, self._make, fixed = row
         self.address = fixed or address(number)
         self.folder = Path(world["dir"]) / "forwarders" / str(number)
         self.process = None
@@ -295,14 +321,15 @@ class Forwarder:
 
 @contextlib.contextmanager
 def running(world, pin):
-    """All of FORWARDERS, for the length of the block."""
-    forwarders = [Forwarder(number, name, world, pin) for number, name in enumerate(FORWARDERS)]
+    """All of FORWARDERS and of LATE, for the length of the block."""
+    forwarders = [Forwarder(number, name, row, world, pin)
+                  for number, (name, row) in enumerate({**FORWARDERS, **LATE}.items())]
     try:
         for one in forwarders:
             one.start()
         for one in forwarders:
             one.wait()
-        yield forwarders
+        yield forwarders[:len(FORWARDERS)], forwarders[len(FORWARDERS):]
     finally:
         for one in forwarders:
             one.stop()

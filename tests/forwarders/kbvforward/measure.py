@@ -6,12 +6,14 @@ is not. They ask through libkbv (tests/client/ask), which is told that each forw
 to believe: what keeps a client from another's verdict must be the verdict itself.
 """
 
+import signal
 import subprocess
 import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dns.edns
 import dns.flags
@@ -19,12 +21,12 @@ import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
-from kbvtest import programs, spec
+from kbvtest import programs, spec, tap
+from kbvworld import servers
 
 from . import tree
 
 ASK = programs.BUILD / "tests/client/ask"
-CTL = str(programs.TREE / "tests/world/ctl")
 KEYS = {"one": "BOUND", "two": "BOUND", "other": "NOT_BOUND"}
 RRTYPE = dns.rdatatype.from_text("TYPE65300")
 TIMEOUT_S = 60
@@ -34,6 +36,7 @@ PAUSE_S = 4  # the resolver waits 4.5 s for an authority
 # What one client's question came to. WRONG must never be.
 RIGHT, LOST, SILENT, MIXED, WRONG = \
     "passes", "lost", "no answer", "mixed up, refused", "WRONGLY ACCEPTED"
+SERVED, KEPT = "served, refused", "not served"
 ANSWERS = ("BOUND", "NOT_BOUND", "UNDECIDED", "PUBLISHED")
 
 
@@ -127,19 +130,20 @@ def questions_in(control):
                     if line.startswith("total.num.queries=")))
 
 
-def in_flight(questions, certs, control):
+def in_flight(questions, described, control):
     """The authority keeps silent until the resolver has all questions. TimeoutError: that took so
     long that it gave up on the authority."""
-    subprocess.run([CTL, "pause", "op"], check=True)
+    authority, folder = described["servers"]["op"], Path(described["dir"])
+    servers.pause(authority, folder)
     try:
-        process = ask_all(questions, certs)
+        process = ask_all(questions, described["certs"])
         start, before, same = time.monotonic(), questions_in(control), 0
         while same < 2 and time.monotonic() < start + 1:
             time.sleep(0.1)
             now = questions_in(control)
             same, before = (same + 1 if now == before else 0), now
     finally:
-        subprocess.run([CTL, "resume", "op"], check=True)
+        servers.pause(authority, folder, resume=True)
     late = time.monotonic() - start > PAUSE_S
     answers = read_answers(process)
     if late:
@@ -147,7 +151,7 @@ def in_flight(questions, certs, control):
     return answers
 
 
-def clients(forwarders, certs, control, findings, round_):
+def clients(forwarders, described, control, findings, round_):
     """Three clients, the same name in each form: all at the same time; and, another name, one after
     the other, when `one` has had an answer already."""
     def questions(keys, cached):
@@ -159,9 +163,10 @@ def clients(forwarders, certs, control, findings, round_):
             results[question.forwarder.name, question.form][cached].append(
                 came_to(question, answer))
 
+    certs = described["certs"]
     results = defaultdict(lambda: ([], []))
     asked = questions(KEYS, False)
-    note(asked, in_flight(asked, certs, control), False)
+    note(asked, in_flight(asked, described, control), False)
     read_answers(ask_all(questions(["one"], True), certs))
     for key in (*KEYS, *KEYS):
         asked = questions([key], True)
@@ -253,12 +258,12 @@ def over_tcp(forwarder, certs, owner):
 
 
 def command(forwarder, certs, owner, found):
-    """kbv query's exit status with a key that is bound and one that is not, by option and by name."""
+    """kbv query's exit status with a key that is bound and one that is not, both ways of asking."""
     texts = []
     for form in ("edns", "name"):
-        statuses = [subprocess.run([programs.KBV, "query", "--server", forwarder.address, "--timeout",
-                                    str(TIMEOUT_S * 1000), "--form", form, "--spki-sha256",
-                                    certs[key]["spki_sha256"], "--short", owner], check=False,
+        words = [programs.KBV, "query", "--server", forwarder.address, "--form", form, "--short",
+                 "--timeout", str(TIMEOUT_S * 1000), "--spki-sha256"]
+        statuses = [subprocess.run([*words, certs[key]["spki_sha256"], owner], check=False,
                                    capture_output=True).returncode for key in ("one", "other")]
         if statuses[1] == 0:
             found.faults.append(f"kbv query --form {form}: exit status 0 with the wrong key")
@@ -285,13 +290,42 @@ def alone(forwarder, described, findings, direct, round_):
             found.faults.append(f"{column}: not the resolver's octets")
 
 
+# ---------------------------------------------------------------------------- when time is up
+
+
+def what_is_late(forwarders, described, resolver):
+    """Findings by forwarder's name: what each has of a verdict, and of its readable form, when its
+    time is over and the resolver cannot be reached."""
+    certs = described["certs"]
+    findings = defaultdict(Findings)
+    asked = [Question(one, form, "one", tree.BRIEF)
+             for one in forwarders for form in ("name", "rr")]
+    for question, answer in zip(asked, read_answers(ask_all(asked, certs))):
+        tap.same(f"{question.forwarder.name}, {question.form}, in time", came_to(question, answer),
+                 RIGHT)
+    time.sleep(tree.BRIEF_S + 1)
+    resolver.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(3):  # some have to find out first that it cannot be reached
+            for question, answer in zip(asked, read_answers(ask_all(asked, certs))):
+                found = findings[question.forwarder.name]
+                late = answer["accept"] == "ACCEPTED"
+                if late:
+                    found.faults.append(f"{question.form}: accepted when its time was over")
+                if found.cells.get(question.form) != SERVED:
+                    found.cells[question.form] = WRONG if late else \
+                        SERVED if answer["outcome"] == "VERDICTS" else KEPT
+    finally:
+        resolver.send_signal(signal.SIGCONT)
+    return findings
+
+
 def every(forwarders, described, control, round_=0):
     """Findings by forwarder's name. round_: names of this number on are asked for."""
     findings = defaultdict(Findings)
-    certs = described["certs"]
     for attempt in range(ROUNDS):
         try:
-            clients(forwarders, certs, control, findings, round_ + attempt)
+            clients(forwarders, described, control, findings, round_ + attempt)
             break
         except TimeoutError:
             assert attempt + 1 < ROUNDS, "this machine is too slow to have questions in flight"

@@ -6,6 +6,7 @@ ROUNDS = 10  # each has names of its own: one for questions in flight, one for c
 # a name without letters, whose case libkbv cannot choose at random.
 KINDS = ("rr", "name", "txt", "option", "tlsa", "digits")
 READY = "ready.op.example."
+BRIEF, BRIEF_S = "_443._tcp.js.brief.", 4  # a verdict about it has so many seconds
 EIGHT = "70B3D57ED0000163"
 TTL_S = 900  # nothing ends during a run
 
@@ -31,6 +32,13 @@ servers = ["op"]
 algorithm = "ECDSAP256SHA256"
 records = '''
 {digits}
+'''
+[zone."brief."]
+servers = ["op"]
+algorithm = "ECDSAP256SHA256"
+ttl = {brief}
+records = '''
+_443._tcp.js TLSA 3 1 1 @one
 '''
 [zone."op.example."]
 servers = ["op"]
@@ -70,5 +78,5 @@ def description():
     for port in range(9001, 9009):
         records += [f"_lwn SRV {port - 9000} 0 {port} many", f"_{port}._tcp.many TLSA 3 1 1 @one"]
     records += ["many A 203.0.113.2"]
-    return _DESCRIPTION.format(ttl=TTL_S, eight=EIGHT, records="\n".join(records),
+    return _DESCRIPTION.format(ttl=TTL_S, brief=BRIEF_S, eight=EIGHT, records="\n".join(records),
                                digits="\n".join(_both("digits")))
