@@ -11,7 +11,7 @@
 enum { AUTH_ED25519 = 1 };
 
 /* What keeps a signature over a verdict from being one over anything else. */
-static const char context[] = "lorawan-kbv-v1"; /* its NUL is a part of it */
+static const char context[] = KBV_SIGN_CONTEXT; /* its NUL is a part of it */
 
 const char *kbv_signature_text(enum kbv_signature signature)
 {

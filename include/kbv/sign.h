@@ -14,6 +14,8 @@
 extern "C" {
 #endif
 
+/* What stands in front of a verdict's octets when they are signed, with its NUL. */
+#define KBV_SIGN_CONTEXT    "lorawan-kbv-v1"
 #define KBV_VERDICT_KEY_LEN 32 /* octets of an Ed25519 public key, RFC 8032 section 5.1.5 */
 #define KBV_KEY_ID_LEN      4
 

@@ -148,17 +148,18 @@ static struct entry *place(const struct kbv_cache *c, size_t set, int64_t now)
 /* ---- the table ---- */
 
 bool kbv_cache_get(struct kbv_cache *c, const uint8_t key[KBV_CACHE_KEY_LEN], int64_t now,
-                   void *value)
+                   void *value, size_t len)
 {
     const size_t set = set_of(c, key);
     struct entry *e;
     bool hit;
 
+    assert(len <= c->value_len);
     pthread_mutex_lock(&c->locks[set % LOCKS]);
     e = find(c, set, key);
     hit = e != NULL && now >= e->from && now < e->until;
     if (hit) {
-        memcpy(value, e->value, c->value_len);
+        memcpy(value, e->value, len);
         if (e->uses < USES_MAX)
             e->uses++;
     }
@@ -168,11 +169,12 @@ bool kbv_cache_get(struct kbv_cache *c, const uint8_t key[KBV_CACHE_KEY_LEN], in
 }
 
 void kbv_cache_put(struct kbv_cache *c, const uint8_t key[KBV_CACHE_KEY_LEN], int64_t now,
-                   int64_t until, const void *value)
+                   int64_t until, const void *value, size_t len)
 {
     const size_t set = set_of(c, key);
     struct entry *e;
 
+    assert(len <= c->value_len);
     if (until <= now || until == 0)
         return;
     pthread_mutex_lock(&c->locks[set % LOCKS]);
@@ -186,7 +188,7 @@ void kbv_cache_put(struct kbv_cache *c, const uint8_t key[KBV_CACHE_KEY_LEN], in
     }
     e->from = now;
     e->until = until;
-    memcpy(e->value, value, c->value_len);
+    memcpy(e->value, value, len);
     pthread_mutex_unlock(&c->locks[set % LOCKS]);
 }
 

@@ -6,7 +6,8 @@
  * chain and one question, a function of nothing but what is in the key and of the time, whose
  * limits stand in the entry. Everything else a verdict says is worked out again, so that with the
  * table and without it every verdict is the same, and kbv_judge_keyed() stays the one function that
- * can produce BOUND.
+ * can produce BOUND. Beside it stand signatures over verdicts that are worked out to be the same
+ * again, see sign.h. Keys of the one kind and the other never meet.
  *
  * Keys are 256 bits of SHA-256 over a secret and everything that the value depends on: nobody can
  * look for two that meet, nor for many that fall into one place. They are compared whole.
@@ -36,7 +37,7 @@
 
 struct kbv_cache;
 
-/* size: octets in all, KBV_CACHE_LEAST to KBV_CACHE_MOST. value_len: of each value, at most
+/* size: octets in all, KBV_CACHE_LEAST to KBV_CACHE_MOST. value_len: of the longest value, at most
  * KBV_CACHE_VALUE_MAX. secret: random octets that no client knows. NULL: no memory, or other sizes.
  * Free with kbv_cache_delete(), which accepts NULL. */
 struct kbv_cache *kbv_cache_create(size_t size, size_t value_len,
@@ -49,14 +50,16 @@ void kbv_cache_delete(struct kbv_cache *c);
 void kbv_cache_key(const struct kbv_cache *c, const struct kbv_slice *parts, size_t n,
                    uint8_t key[KBV_CACHE_KEY_LEN]);
 
-/* True if there is an entry that holds at now [s]; then *value is it. */
+/* True if there is an entry that holds at now [s]; then value is its first len octets, at most the
+ * table's value_len. */
 bool kbv_cache_get(struct kbv_cache *c, const uint8_t key[KBV_CACHE_KEY_LEN], int64_t now,
-                   void *value);
+                   void *value, size_t len);
 
-/* Keeps a value that holds from now on until until, which is not in it any more [s]. One that does
- * not hold at now is not kept. An entry with that key is replaced. Never fails. */
+/* Keeps a value of len octets, at most the table's value_len, that holds from now on until until,
+ * which is not in it any more [s]. One that does not hold at now is not kept. An entry with that
+ * key is replaced. Never fails. */
 void kbv_cache_put(struct kbv_cache *c, const uint8_t key[KBV_CACHE_KEY_LEN], int64_t now,
-                   int64_t until, const void *value);
+                   int64_t until, const void *value, size_t len);
 
 /* Forgets all entries. */
 void kbv_cache_flush(struct kbv_cache *c);

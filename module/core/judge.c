@@ -540,12 +540,13 @@ static struct keyed_finding judge_path(struct keyed_question *q, const struct kb
         return keyed_failure(KBV_STATUS_TEMPFAIL, "chains cannot be judged here");
     if (cache != NULL)
         path_key(q, a, key);
-    if (cache == NULL || !kbv_cache_get(cache, key, q->dane.now, &outcome)) {
+    if (cache == NULL || !kbv_cache_get(cache, key, q->dane.now, &outcome, sizeof(outcome))) {
         memset(&outcome, 0, sizeof(outcome));
         if (!verify_path(q, a, &outcome, &found))
             return found;
         if (cache != NULL && outcome.finding != KBV_DANE_FAILURE)
-            kbv_cache_put(cache, key, q->dane.now, keep_until(q, &outcome), &outcome);
+            kbv_cache_put(cache, key, q->dane.now, keep_until(q, &outcome), &outcome,
+                          sizeof(outcome));
     }
     switch (outcome.finding) {
     case KBV_DANE_YES:

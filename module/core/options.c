@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dane.h"
 #include "question.h"
@@ -41,6 +42,15 @@ static const struct kbv_option table[] = {
      .initial = "yes",
      .text = "Whether verdicts below _kbv are shown as TXT too.",
      .offset = FIELD(txt)},
+    {.name = "kbv-signing-key",
+     .type = KBV_OPTION_KEY,
+     .text = "A PEM file with the Ed25519 key, in PKCS#8, that signs verdicts.",
+     .offset = FIELD(signer)},
+    {.name = "kbv-sign",
+     .type = KBV_OPTION_WHEN,
+     .initial = "asked",
+     .text = "Whether options are signed always, or when a client asks for it.",
+     .offset = FIELD(sign)},
     {.name = "kbv-max-ttl",
      .type = KBV_OPTION_U32,
      .min = 1,
@@ -86,7 +96,8 @@ static const struct kbv_option table[] = {
      .max = 1000000,
      .initial = "100",
      .unit = "verifications",
-     .text = "How many certificate chains are verified for one client in a second; 0: no limit.",
+     .text = "How many certificate chains are verified for one client in a second, and, apart from "
+             "them, nonces signed; 0: no limit.",
      .offset = FIELD(chain_ratelimit)},
     {.name = "kbv-cache-size",
      .type = KBV_OPTION_BYTES,
@@ -133,6 +144,11 @@ static enum kbv_err no_memory(struct message *m)
 const struct kbv_option *kbv_option_row(size_t i)
 {
     return i < TABLE_ROWS ? &table[i] : NULL;
+}
+
+bool kbv_option_is_file(const struct kbv_option *row)
+{
+    return row->type == KBV_OPTION_CERTS || row->type == KBV_OPTION_KEY;
 }
 
 static const struct kbv_option *row_of(const char *key)
@@ -422,6 +438,30 @@ static enum kbv_err set_bundle(struct kbv_bundle **field, const char *path, stru
     return KBV_OK;
 }
 
+static enum kbv_err set_signer(struct kbv_options *o, const char *path, struct message *m)
+{
+    struct kbv_signer *signer = kbv_signer_load(path, &o->ids, m->buf, m->len);
+
+    if (signer == NULL)
+        return KBV_ERR_FORMAT;
+    kbv_signer_delete(o->signer);
+    o->signer = signer;
+    return KBV_OK;
+}
+
+static enum kbv_err set_when(enum kbv_sign_when *field, const char *value, struct message *m)
+{
+    static const char *const words[] = {[KBV_SIGN_ASKED] = "asked", [KBV_SIGN_ALWAYS] = "always"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(value, words[i]) != 0)
+            continue;
+        *field = (enum kbv_sign_when)i;
+        return KBV_OK;
+    }
+    return fail(m, KBV_ERR_FORMAT, "expected asked or always");
+}
+
 static enum kbv_err set_row(struct kbv_options *o, const struct kbv_option *row, const char *value,
                             struct message *m)
 {
@@ -450,6 +490,10 @@ static enum kbv_err set_row(struct kbv_options *o, const struct kbv_option *row,
         return err;
     case KBV_OPTION_CERTS:
         return set_bundle((struct kbv_bundle **)field, value, m);
+    case KBV_OPTION_KEY:
+        return set_signer(o, value, m);
+    case KBV_OPTION_WHEN:
+        return set_when((enum kbv_sign_when *)field, value, m);
     }
     return fail(m, KBV_ERR_UNSUPPORTED, "unknown type of option");
 }
@@ -477,6 +521,7 @@ struct kbv_options *kbv_options_create(void)
 
     if (o == NULL)
         return NULL;
+    o->ids = (struct kbv_reader_ids){geteuid(), getegid()};
     for (size_t i = 0; i < TABLE_ROWS; i++) {
         if (table[i].initial != NULL && set_row(o, &table[i], table[i].initial, &m) != KBV_OK) {
             kbv_options_delete(o);
@@ -493,6 +538,7 @@ void kbv_options_delete(struct kbv_options *o)
     free(o->zones);
     free(o->require_secure);
     kbv_bundle_delete(o->bundle);
+    kbv_signer_delete(o->signer);
     free(o);
 }
 
@@ -521,6 +567,11 @@ enum kbv_err kbv_options_finish(struct kbv_options *o, char *err, size_t err_len
         return fail(&m, KBV_ERR_FORMAT,
                     "kbv-literal: no without any kbv-zone leaves nothing to "
                     "answer: add a kbv-zone, or say kbv-literal: yes");
+    if (o->sign == KBV_SIGN_ALWAYS && o->signer == NULL)
+        return fail(
+            &m, KBV_ERR_FORMAT,
+            "kbv-sign: always without kbv-signing-key signs nothing: add a kbv-signing-key, "
+            "or say kbv-sign: asked");
     if (o->n_zones > 1)
         qsort(o->zones, o->n_zones, sizeof(o->zones[0]), longer_suffix_first);
     return KBV_OK;

@@ -16,6 +16,8 @@
 
 #include <kbv/name.h>
 
+#include "module/core/sign.h"
+
 #define KBV_OPTIONS_MAX_PORTS 8 /* as many as a verdict may have endpoints */
 
 enum kbv_id_form {
@@ -44,6 +46,12 @@ struct kbv_name {
     size_t len;
 };
 
+/* When a verdict in an option is signed, if there is a key: in the order of its words. */
+enum kbv_sign_when {
+    KBV_SIGN_ASKED,
+    KBV_SIGN_ALWAYS,
+};
+
 struct kbv_options {
     struct kbv_zone *zones; /* longest suffix first once finished */
     size_t n_zones;
@@ -61,6 +69,9 @@ struct kbv_options {
     size_t n_require_secure;
     struct kbv_bundle *bundle; /* certificates of usages 0 and 1; NULL: none */
     uint32_t security_level;
+    struct kbv_signer *signer; /* what signs verdicts; NULL: they are not signed */
+    enum kbv_sign_when sign;   /* with a signer: what an option gets */
+    struct kbv_reader_ids ids; /* of whom a key file may be */
 };
 
 enum kbv_option_type {
@@ -71,6 +82,8 @@ enum kbv_option_type {
     KBV_OPTION_U32,   /* a count, or seconds */
     KBV_OPTION_BYTES, /* octets; k, m and g multiply by 1024 */
     KBV_OPTION_CERTS, /* a PEM file of certificates, read at once */
+    KBV_OPTION_KEY,   /* a PEM file with a signing key, read at once */
+    KBV_OPTION_WHEN,  /* asked, always */
 };
 
 /* A row of the table. */
@@ -89,7 +102,11 @@ struct kbv_option {
 /* Row i of the table, in the order of kbv.conf(5); NULL from the end on. */
 const struct kbv_option *kbv_option_row(size_t i);
 
-/* Options with every default set; NULL if there is no memory. The caller deletes them. */
+/* True if values of that row are paths of files. */
+bool kbv_option_is_file(const struct kbv_option *row);
+
+/* Options with every default set; NULL if there is no memory. The caller deletes them. A key file
+ * must be one for the effective user and group of the process, if o->ids is not set otherwise. */
 struct kbv_options *kbv_options_create(void);
 
 /* Frees them; NULL is accepted. */

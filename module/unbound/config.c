@@ -6,8 +6,14 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "sldns/str2wire.h"
 #include "util/config_file.h"
@@ -82,19 +88,130 @@ static void log_option(const struct config_file *cfg, const char *key, const cha
         log_err("%s: \"%s\": %s", key, shown, message);
 }
 
-struct kbv_options *kbv_config_read(struct config_file *cfg)
+static const struct kbv_option *row_of(const char *key)
+{
+    const struct kbv_option *row;
+
+    for (size_t i = 0; (row = kbv_option_row(i)) != NULL; i++)
+        if (strcmp(row->name, key) == 0)
+            return row;
+    return NULL;
+}
+
+/* ---- files, which Unbound reads in its chroot and as the user that it becomes ---- */
+
+/* Where the file of a line is for this process, as Unbound's own options mean their files: inside
+ * the chroot, with or without it in front. malloc'd; NULL: no memory. */
+static char *file_path(struct config_file *cfg, const char *value, bool ahead)
+{
+    size_t len = cfg->chrootdir != NULL ? strlen(cfg->chrootdir) : 0;
+
+    if (ahead)
+        return fname_after_chroot(value, cfg, 1);
+    return strdup(len != 0 && strncmp(cfg->chrootdir, value, len) == 0 ? value + len : value);
+}
+
+/* Whom Unbound becomes; NULL: it stays who it is. */
+static const struct passwd *becomes(const struct config_file *cfg)
+{
+    const bool changes = cfg->username != NULL && cfg->username[0] != '\0' && geteuid() == 0;
+
+    return changes ? getpwnam(cfg->username) : NULL;
+}
+
+/* In a process of its own: 0, or the errno with which the file cannot be opened by then. */
+static int try_as(const struct config_file *cfg, const struct passwd *user, const char *path)
+{
+    const bool boxed = cfg->chrootdir != NULL && cfg->chrootdir[0] != '\0';
+
+    if (initgroups(user->pw_name, user->pw_gid) != 0)
+        return errno;
+    if (boxed && (chroot(cfg->chrootdir) != 0 || chdir("/") != 0))
+        return errno;
+    if (setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)
+        return errno;
+    return open(path + (boxed ? strlen(cfg->chrootdir) : 0), O_RDONLY | O_NONBLOCK) < 0 ? errno : 0;
+}
+
+/* Whether the file can be read once Unbound is whom it becomes; if not, the log says why. A reload
+ * at which it cannot would be the end of the daemon. path: as file_path() has it, ahead. */
+static bool readable_then(const struct config_file *cfg, const struct kbv_conf_line *l,
+                          const char *path)
+{
+    const struct passwd *user = becomes(cfg);
+    char message[MESSAGE_MAX];
+    int status = 0;
+    pid_t child;
+
+    if (user == NULL)
+        return true;
+    child = fork();
+    if (child == 0)
+        _exit(try_as(cfg, user, path));
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) {
+        log_line(l, "it cannot be tried whether Unbound can read the file");
+        return false;
+    }
+    if (WEXITSTATUS(status) == 0)
+        return true;
+    snprintf(message, sizeof(message),
+             "user \"%s\", as whom Unbound runs, cannot read it, %s: expected a file that it can "
+             "read, as with owner root, its group and mode 0640",
+             cfg->username, strerror(WEXITSTATUS(status)));
+    log_line(l, message);
+    return false;
+}
+
+static enum kbv_err set_file(struct kbv_options *o, struct config_file *cfg, bool ahead,
+                             const struct kbv_conf_line *l, char message[MESSAGE_MAX])
+{
+    char *path = file_path(cfg, l->value, ahead);
+    enum kbv_err err;
+
+    if (path == NULL) {
+        snprintf(message, MESSAGE_MAX, "out of memory");
+        return KBV_ERR_NOMEM;
+    }
+    err = kbv_options_set(o, l->key, path, message, MESSAGE_MAX);
+    if (err == KBV_OK && ahead && !readable_then(cfg, l, path)) {
+        err = KBV_ERR_FORMAT;
+        message[0] = '\0'; /* it was said */
+    }
+    free(path);
+    return err;
+}
+
+static bool set_line(struct kbv_options *o, struct config_file *cfg, bool ahead,
+                     const struct kbv_conf_line *l)
+{
+    const struct kbv_option *row = row_of(l->key);
+    char message[MESSAGE_MAX] = "";
+    enum kbv_err err;
+
+    if (row != NULL && kbv_option_is_file(row))
+        err = set_file(o, cfg, ahead, l, message);
+    else
+        err = kbv_options_set(o, l->key, l->value, message, sizeof(message));
+    if (err != KBV_OK && message[0] != '\0')
+        log_line(l, message);
+    return err == KBV_OK;
+}
+
+struct kbv_options *kbv_config_read(struct config_file *cfg, int ahead)
 {
     char message[MESSAGE_MAX];
     struct kbv_options *o = kbv_options_create();
+    const struct passwd *user = ahead ? becomes(cfg) : NULL;
 
     if (o == NULL) {
         log_err("kbv: out of memory");
         return NULL;
     }
+    if (user != NULL)
+        o->ids = (struct kbv_reader_ids){user->pw_uid, user->pw_gid};
     for (const struct kbv_conf_line *l = kbv_line(cfg->kbv_lines); l != NULL;
          l = kbv_line(l->next)) {
-        if (kbv_options_set(o, l->key, l->value, message, sizeof(message)) != KBV_OK) {
-            log_line(l, message);
+        if (!set_line(o, cfg, ahead, l)) {
             kbv_options_delete(o);
             return NULL;
         }
@@ -297,7 +414,7 @@ static bool answers_check(const struct config_file *cfg, uint16_t rrtype)
     return true;
 }
 
-int kbv_config_check(struct config_file *cfg)
+int kbv_config_check(struct config_file *cfg, int ahead)
 {
     struct kbv_options *o;
     bool leftmost, ok;
@@ -305,23 +422,13 @@ int kbv_config_check(struct config_file *cfg)
 
     if (n == 0 && kbv_line(cfg->kbv_lines) == NULL)
         return 1;
-    o = kbv_config_read(cfg);
+    o = kbv_config_read(cfg, ahead);
     if (o == NULL)
         return 0;
     ok = stack_check(cfg, n, leftmost) && validation_check(cfg) && sharing_check(cfg) &&
          answers_check(cfg, o->rrtype);
     kbv_options_delete(o);
     return ok;
-}
-
-static const struct kbv_option *row_of(const char *key)
-{
-    const struct kbv_option *row;
-
-    for (size_t i = 0; (row = kbv_option_row(i)) != NULL; i++)
-        if (strcmp(row->name, key) == 0)
-            return row;
-    return NULL;
 }
 
 int kbv_config_get(struct config_file *cfg, const char *option, void (*func)(char *, void *),
@@ -358,4 +465,22 @@ int kbv_config_same(struct config_file *a, struct config_file *b)
         if (strcmp(la->key, lb->key) != 0 || strcmp(la->value, lb->value) != 0)
             return 0;
     return la == NULL && lb == NULL;
+}
+
+int kbv_config_same_key(struct module_env *env, struct config_file *cfg)
+{
+    const struct kbv_module *m = kbv_module_of(env);
+    struct kbv_options *o = m != NULL ? kbv_config_read(cfg, 0) : NULL;
+    const struct kbv_signer *now = m != NULL ? m->opts->signer : NULL;
+    bool same;
+
+    if (m == NULL)
+        return 1;
+    if (o == NULL)
+        return 0;
+    same = (o->signer != NULL) == (now != NULL) &&
+           (now == NULL || memcmp(kbv_signer_key(o->signer), kbv_signer_key(now),
+                                  sizeof(*kbv_signer_key(now))) == 0);
+    kbv_options_delete(o);
+    return same;
 }

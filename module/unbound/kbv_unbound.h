@@ -33,13 +33,14 @@ int kbv_reply_callback_known(inplace_cb_reply_func_type *fptr, enum inplace_cb_l
 int kbv_config_wants(const char *key, const char *value);
 
 /* config.c: true if the module can run with cfg, or has nothing to do with it. Else the log says
- * where which key with which value is wrong, and what would be right. */
-int kbv_config_check(struct config_file *cfg);
+ * where which key with which value is wrong, and what would be right. ahead: before chroot and
+ * setuid, as unbound-checkconf does; then files are looked for, and tried, as after them. */
+int kbv_config_check(struct config_file *cfg, int ahead);
 
 /* config.c: the options of the kbv: clauses; NULL, and the log says why, if they are wrong or
  * there is no memory. The caller frees them with kbv_options_delete(). Nothing in them points
  * into cfg, which a fast_reload replaces. */
-struct kbv_options *kbv_config_read(struct config_file *cfg);
+struct kbv_options *kbv_config_read(struct config_file *cfg, int ahead);
 
 /* config.c: calls func with each value of the option, or with its default; false if there is no
  * such option. For unbound-checkconf -o and unbound-control get_option. */
@@ -51,6 +52,10 @@ int kbv_config_stack_known(const char *module_conf);
 
 /* config.c: true if both hold the same kbv: clauses, and kbv in module-config or not. */
 int kbv_config_same(struct config_file *a, struct config_file *b);
+
+/* config.c: true if the file of kbv-signing-key that cfg names holds the key that the running
+ * module signs with, or neither has one. */
+int kbv_config_same_key(struct module_env *env, struct config_file *cfg);
 
 /* kbvmod.c: true while kbv is in the running stack, for code that has no environment at hand. */
 int kbv_running(void);

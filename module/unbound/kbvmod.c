@@ -77,27 +77,34 @@ static void delete_module(struct kbv_module *m)
 {
     kbv_cache_delete(m->cache);
     kbv_ratelimit_delete(m->chains);
+    kbv_ratelimit_delete(m->nonces);
     kbv_dane_delete(m->dane);
     kbv_statistics_delete(m->statistics);
     kbv_options_delete(m->opts);
     free(m);
 }
 
-/* The table and the limit on chains. They are new at each start and reload: what was found with
- * other zones, trust anchors or CA certificates is gone. */
+/* The table, and the limits on chains and on nonces. They are new at each start and reload: what
+ * was found with other zones, trust anchors or CA certificates, or signed with another key, is
+ * gone. */
 static bool create_tables(struct kbv_module *m)
 {
-    uint8_t cache_secret[KBV_CACHE_SECRET_LEN], chains_secret[KBV_RATELIMIT_SECRET_LEN];
+    const size_t kept =
+        kbv_judge_kept_len > kbv_sign_kept_len ? kbv_judge_kept_len : kbv_sign_kept_len;
+    uint8_t cache_secret[KBV_CACHE_SECRET_LEN], chains_secret[KBV_RATELIMIT_SECRET_LEN],
+        nonces_secret[KBV_RATELIMIT_SECRET_LEN];
 
     if (RAND_bytes(cache_secret, sizeof(cache_secret)) != 1 ||
-        RAND_bytes(chains_secret, sizeof(chains_secret)) != 1) {
+        RAND_bytes(chains_secret, sizeof(chains_secret)) != 1 ||
+        RAND_bytes(nonces_secret, sizeof(nonces_secret)) != 1) {
         log_err("kbv: no random octets from OpenSSL");
         return false;
     }
     m->chains = kbv_ratelimit_create(m->opts->chain_ratelimit, chains_secret);
+    m->nonces = kbv_ratelimit_create(m->opts->chain_ratelimit, nonces_secret);
     if (m->opts->cache_size != 0)
-        m->cache = kbv_cache_create(m->opts->cache_size, kbv_judge_kept_len, cache_secret);
-    if (!m->chains || (m->opts->cache_size != 0 && !m->cache)) {
+        m->cache = kbv_cache_create(m->opts->cache_size, kept, cache_secret);
+    if (!m->chains || !m->nonces || (m->opts->cache_size != 0 && !m->cache)) {
         log_err("kbv: out of memory for kbv-cache-size");
         return false;
     }
@@ -111,7 +118,7 @@ static int kbv_init(struct module_env *env, int id)
         log_err("kbv: out of memory");
         return 0;
     }
-    m->opts = kbv_config_read(env->cfg);
+    m->opts = kbv_config_read(env->cfg, 0);
     if (!m->opts) {
         free(m);
         return 0;

@@ -31,7 +31,8 @@ struct kbv_module {
     struct kbv_options *opts;
     struct kbv_dane *dane;
     struct kbv_cache *cache;      /* NULL: kbv-cache-size is 0 */
-    struct kbv_ratelimit *chains; /* kbv-chain-ratelimit */
+    struct kbv_ratelimit *chains; /* kbv-chain-ratelimit: of verifications */
+    struct kbv_ratelimit *nonces; /* kbv-chain-ratelimit: of signatures over nonces */
     uint32_t bogus_ttl;  /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
     int deadline_ms;     /* a verdict in progress waits for records no longer */
     atomic_uint pending; /* verdicts in progress */
@@ -110,6 +111,11 @@ const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, 
 /* Decodes the RRs of rrset into v (room for max); how many. Malformed ones are passed over: none is
  * ours then. */
 size_t kbv_reply_decode(const struct ub_packed_rrset_key *rrset, struct kbv_verdict *v, size_t max);
+/* A verdict's octets, with a signature if there is a key and wanted says so; *v has then the times
+ * that they have. Octets that were signed before and are whole are not signed again. kept: the same
+ * signature may serve again. */
+enum kbv_err kbv_reply_encode(const struct kbv_module *m, struct kbv_verdict *v, bool wanted,
+                              bool kept, int64_t now, uint8_t *out, size_t cap, size_t *len);
 
 /* stats.c */
 /* Counters for so many threads as cfg says; NULL: no memory. Free with kbv_statistics_delete(),
@@ -128,8 +134,8 @@ bool kbv_option_register(struct module_env *env, int id);
 void kbv_option_unregister(struct module_env *env, int id);
 
 /* Octets that any verdict fits into, and one without associations and reference names. */
-#define KBV_RDATA_MAX    (66 + KBV_ASSOCIATIONS_MAX + 8 * KBV_NAME_MAX + 512)
-#define KBV_BARE_MAX     1024
+#define KBV_RDATA_MAX    KBV_SIGN_VERDICT_MAX
+#define KBV_BARE_MAX     1152
 #define KBV_VERDICTS_MAX (KBV_MAX_ENDPOINTS + 1)
 
 /* Set in the cache key of every RRset made here and in no other: a record of our type that a zone

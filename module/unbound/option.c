@@ -45,6 +45,7 @@ struct reply {
     bool local;    /* local data: the operator's own word */
     bool datagram; /* over UDP, and not from a loopback address */
     bool udp;
+    bool sign; /* the verdict is to be signed */
     struct kbv_asker client;
     struct kbv_question *question; /* of the option; see question_of() */
     bool question_read;
@@ -211,9 +212,15 @@ static size_t derive(const struct reply *r, struct kbv_presented *presented, str
     return kbv_verdict_select(v, n, true);
 }
 
+/* Whether this answer gets a signature: there is a key, and the client or the operator wants it. */
+static bool is_signing(const struct kbv_options *o, const struct kbv_request *req)
+{
+    return o->signer && (o->sign == KBV_SIGN_ALWAYS || req->flags & KBV_REQUEST_SIGN);
+}
+
 /* What the client asked for cannot be served; NULL if it can. *presented is what it presents, as
- * far as it was looked at. */
-static const char *objection(const struct reply *r, const struct kbv_request *req,
+ * far as it was looked at. A refusal for the sake of what an answer costs is not signed. */
+static const char *objection(struct reply *r, const struct kbv_request *req,
                              struct kbv_presented *presented, enum kbv_status *status)
 {
     *status = KBV_STATUS_BAD_INPUT;
@@ -223,8 +230,14 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
     *status = KBV_STATUS_REFUSED;
     if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram) {
         (void)kbv_presented_subject(req->kind, req->material, presented);
+        r->sign = r->sign && !req->nonce.p;
         kbv_count(r->m, KBV_STATS_LIMIT_UDP);
         return use_tcp;
+    }
+    if (r->sign && req->nonce.p && !kbv_ratelimit_take(r->m->nonces, &r->client, r->now)) {
+        (void)kbv_presented_subject(req->kind, req->material, presented);
+        r->sign = false;
+        return "too many signatures";
     }
     *status = KBV_STATUS_BAD_INPUT;
     if (req->kind != KBV_MATERIAL_NONE &&
@@ -233,22 +246,36 @@ static const char *objection(const struct reply *r, const struct kbv_request *re
     return NULL;
 }
 
-/* Appends v to the client's reply, or what stands for it if it does not fit: then *v is that.
- * False: there is no option. */
+/* The octets of v for this client. The verdict of an RR comes with the RR's own signature, which a
+ * nonce would break. */
+static enum kbv_err encode(const struct reply *r, struct kbv_verdict *v,
+                           const struct kbv_request *req, uint8_t *out, size_t cap, size_t *len)
+{
+    v->nonce = req->nonce;
+    if (req->nonce.p)
+        v->auth = 0;
+    return kbv_reply_encode(r->m, v, r->sign, true, r->now, out, cap, len);
+}
+
+/* Appends v to the client's reply, or what stands for it if it does not fit or cannot be signed:
+ * then *v is that. False: there is no option. */
 static bool put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_request *req,
                        struct kbv_presented *presented, struct edns_option **out)
 {
     uint8_t buf[KBV_RDATA_MAX];
     size_t len;
+    enum kbv_err err = encode(r, v, req, buf, sizeof(buf), &len);
 
-    v->nonce = req->nonce;
-    if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK ||
-        (r->udp && len > OPTION_UDP_MAX)) {
-        kbv_count(r->m, KBV_STATS_LIMIT_UDP);
-        plain_verdict(r, KBV_FOUND_LIMIT, 0, use_tcp, v);
+    if (err != KBV_OK || (r->udp && len > OPTION_UDP_MAX)) {
+        if (err == KBV_ERR_NOMEM) {
+            r->sign = false;
+            plain_verdict(r, KBV_FOUND_FAILURE, 0, "the verdict could not be signed", v);
+        } else {
+            kbv_count(r->m, KBV_STATS_LIMIT_UDP);
+            plain_verdict(r, KBV_FOUND_LIMIT, 0, use_tcp, v);
+        }
         derive(r, presented, v, 1);
-        v->nonce = req->nonce;
-        if (kbv_verdict_encode(v, buf, sizeof(buf), &len) != KBV_OK)
+        if (encode(r, v, req, buf, sizeof(buf), &len) != KBV_OK)
             return false;
     }
     if (!edns_opt_list_append(out, r->m->opts->edns_option, len, buf, r->region)) {
@@ -310,11 +337,15 @@ static enum kbv_status serve_option(struct reply *r, const struct edns_option *o
     enum kbv_status status;
     bool has_option;
     const char *no;
+    bool malformed;
     size_t i = 0;
 
     r->question = &question;
-    if (many || kbv_request_decode(&req, opt->opt_data, opt->opt_len) != KBV_OK) {
+    malformed = many || kbv_request_decode(&req, opt->opt_data, opt->opt_len) != KBV_OK;
+    if (malformed)
         req = (struct kbv_request){.kind = KBV_MATERIAL_NONE};
+    r->sign = is_signing(r->m->opts, &req);
+    if (malformed) {
         plain_verdict(r, KBV_FOUND_REFUSAL, KBV_STATUS_BAD_INPUT,
                       many ? "more than one option" : "malformed option", &v[0]);
     } else if ((no = objection(r, &req, &presented, &status)) != NULL) {

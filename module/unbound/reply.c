@@ -41,17 +41,38 @@ static uint32_t life_of(const struct kbv_verdict *v, uint32_t now)
     return left > 0 ? (uint32_t)left : 0;
 }
 
-/* Appends v if it leaves room for the others still to come, at least without their associations. An
- * RR that is there already is not repeated (RFC 2181 section 5). */
-static enum kbv_err append(struct regional *region, struct rdatas *r, const struct kbv_verdict *v,
-                           bool txt, size_t others)
+enum kbv_err kbv_reply_encode(const struct kbv_module *m, struct kbv_verdict *v, bool wanted,
+                              bool kept, int64_t now, uint8_t *out, size_t cap, size_t *len)
 {
+    if (!wanted || !m->opts->signer)
+        v->auth = 0;
+    else if (v->auth == 0)
+        return kbv_sign_verdict(m->opts->signer, kept ? m->cache : NULL, now, v, out, cap, len);
+    return kbv_verdict_encode(v, out, cap, len);
+}
+
+/* Where RRs of one answer go. */
+struct answer {
+    const struct kbv_module *m;
+    struct regional *region;
+    bool txt;
+    int64_t now;
+};
+
+/* Appends v if it leaves room for the others still to come, at least without their associations. An
+ * RR that is there already is not repeated (RFC 2181 section 5). *v has then the times of the RR.
+ */
+static enum kbv_err append(const struct answer *a, struct rdatas *r, struct kbv_verdict *v,
+                           size_t others)
+{
+    /* One without a key is signed once, and kept in the message cache with its signature. */
+    const bool keyed = v->flags & KBV_FLAG_KEYED;
     uint8_t rr[2 + KBV_RDATA_MAX];
     size_t len;
     enum kbv_err err;
 
-    err = txt ? kbv_verdict_txt(v, rr + 2, KBV_RDATA_MAX, &len)
-              : kbv_verdict_encode(v, rr + 2, KBV_RDATA_MAX, &len);
+    err = a->txt ? kbv_verdict_txt(v, rr + 2, KBV_RDATA_MAX, &len)
+                 : kbv_reply_encode(a->m, v, true, keyed, a->now, rr + 2, KBV_RDATA_MAX, &len);
     if (err)
         return err;
     if (r->total + len + others * KBV_BARE_MAX > KBV_VERDICT_MAX)
@@ -60,7 +81,7 @@ static enum kbv_err append(struct regional *region, struct rdatas *r, const stru
     for (size_t i = 0; i < r->n; i++)
         if (r->len[i] == 2 + len && memcmp(r->rr[i], rr, r->len[i]) == 0)
             return KBV_OK;
-    r->rr[r->n] = regional_alloc_init(region, rr, 2 + len);
+    r->rr[r->n] = regional_alloc_init(a->region, rr, 2 + len);
     if (!r->rr[r->n])
         return KBV_ERR_NOMEM;
     r->len[r->n++] = 2 + len;
@@ -77,6 +98,7 @@ static struct kbv_verdict limited(const struct kbv_verdict *v, const struct kbv_
     l.status = KBV_STATUS_LIMIT;
     l.ede = kbv_status_ede(KBV_STATUS_LIMIT);
     l.match = KBV_MATCH_NONE;
+    l.auth = 0;
     l.not_after = l.issued + kbv_judge_cap(KBV_STATUS_LIMIT, p);
     l.associations = l.reference_names = l.found_at = (struct kbv_slice){NULL, 0};
     l.reason = (struct kbv_slice){(const uint8_t *)reason, strlen(reason)};
@@ -358,6 +380,7 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
     const struct kbv_module *m = kbv_module_of(qstate->env);
     bool txt = k->q.form == KBV_FORM_TXT;
     uint32_t now = (uint32_t)*qstate->env->now, ttl = UINT32_MAX;
+    const struct answer a = {m, qstate->region, txt, (int64_t)*qstate->env->now};
     struct rdatas r = {.n = 0};
     struct kbv_policy p;
 
@@ -367,18 +390,17 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
     if (keep != KBV_KEEP_NOT && !txt && keep_cached(qstate, v, n, m->opts->rrtype))
         return true;
     for (size_t i = 0; i < n && r.n < KBV_VERDICTS_MAX; i++) {
-        uint32_t life = life_of(&v[i], now);
-        enum kbv_err err = append(qstate->region, &r, &v[i], txt, n - i - 1);
+        struct kbv_verdict rr = v[i];
+        enum kbv_err err = append(&a, &r, &rr, n - i - 1);
         if (err == KBV_ERR_LIMIT || err == KBV_ERR_SPACE || err == KBV_ERR_FORMAT) {
-            struct kbv_verdict l = limited(&v[i], &p, "the answer would be too large");
             kbv_count(m, KBV_STATS_LIMIT_SIZE);
-            life = life_of(&l, now);
-            err = append(qstate->region, &r, &l, txt, 0);
+            rr = limited(&v[i], &p, "the answer would be too large");
+            err = append(&a, &r, &rr, 0);
         }
-        if (err)
+        if (err) /* unsigned where there is a key would be none either */
             return false;
-        if (life < ttl)
-            ttl = life;
+        if (life_of(&rr, now) < ttl)
+            ttl = life_of(&rr, now);
     }
     if (keep != KBV_KEEP_NOT && ttl > keep)
         ttl = keep;

@@ -198,20 +198,22 @@ class Answer:
 
     def verdict(self, words):
         """STATUS [owner] words… as README.md says."""
-        status, values, flags, owner = words[0], {}, set(), None
+        status, values, flags, owner, signed = words[0], {}, set(), None, False
         for word in words[1:]:
             key, equals, value = word.partition("=")
             if equals:
                 values[key] = value
             elif word in verdict.FLAGS:
                 flags.add(word)
+            elif word == "signed":
+                signed = True
             elif word != "was":
                 owner = script.name_of(word)
         owner = owner or self.ask.base
         issued = script.START + int(values["issued"]) if "issued" in values else self.ask.time
         not_after = script.START + int(values["T"]) if "T" in values \
             else issued + int(values["life"])
-        found = verdict.Verdict(status, owner, issued, not_after, flags)
+        found = verdict.Verdict(status, owner, issued, not_after, flags, signed=signed)
         found.ede = int(values["ede"]) if "ede" in values else \
             verdict.STATUS[status][1] or verdict.NO_EDE
         for kind in ("spki", "cert"):

@@ -303,6 +303,7 @@ class Script:
         message.flags |= dns.flags.AD  # as dig sends it: the reply says what is secure
         address, transport, options = "127.0.0.1", "UDP", []
         material = nonce = None
+        flags, size = 0, 1232
         for word in words[2:]:
             key, _, value = word.partition("=")
             if key == "from":
@@ -319,6 +320,10 @@ class Script:
                 message.want_dnssec()
             elif key == "nonce":
                 nonce = bytes.fromhex(value)
+            elif key == "sign":
+                flags = verdict.SIGN
+            elif key == "size":
+                size = int(value)
             elif key in ("spki", "cert"):
                 material = (key, digest_of(value.lstrip("@"), key))
             elif key == "material":
@@ -330,17 +335,17 @@ class Script:
                     material = material or ("none", b"")
             else:
                 raise Wrong(word)
-        if material or nonce:
+        if material or nonce or flags:
             kinds = {"none": 0, "spki": 1, "cert": 2}
             kind, octets = material or ("none", b"")
             if kind == "raw":
                 octets, kind = octets[1:], octets[0]
             else:
                 kind = kinds[kind]
-            options.append(verdict.request(kind, octets, nonce or b""))
+            options.append(verdict.request(kind, octets, nonce or b"", flags))
         ask.options = {"material": material, "nonce": nonce}
         if ask.edns:
-            message.use_edns(0, message.ednsflags, 1232,
+            message.use_edns(0, message.ednsflags, size,
                              options=[dns.edns.GenericOption(OPTION, o) for o in options])
         else:
             message.use_edns(-1)
@@ -477,8 +482,7 @@ class Script:
             for key in zone.keys:
                 lines.append(f'    trust-anchor: "{name} 3600 IN DS {key.ds()}"')
         lines += ["    " + line for line in self.config]
-        lines += ["kbv:"] + ["    " + line for line in self.kbv]
-        for line in self.clauses:
+        for line in ["kbv:", *("    " + line for line in self.kbv), *self.clauses]:
             key, is_file, name = line.partition("FILE ")
             lines += [key, f"TEMPFILE_NAME {name}"] if is_file else [line]
         lines += self.files + ["CONFIG_END", f"SCENARIO_BEGIN {self.path.stem}", ""]

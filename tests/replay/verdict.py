@@ -9,6 +9,15 @@ import struct
 from dataclasses import dataclass, field
 
 import dns.name
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+# The key of RFC 8032 section 7.1, TEST 1, which signing.inc gives the resolver.
+KEY = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(
+    "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"))
+KEY_ID = hashlib.sha256(
+    KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).digest()[:4]
+SIGN = 0x01  # a request's flag
 
 # name: code, EDE info code (None: no EDE)
 STATUS = {
@@ -55,6 +64,7 @@ class Verdict:
     found_at: dns.name.Name = None
     names: list = None
     reason: bytes = None
+    signed: bool = False
 
     def tlvs(self):
         if self.nonce is not None:
@@ -77,11 +87,15 @@ class Verdict:
     def encode(self):
         kind, digest = self.subject
         tlvs = b"".join(struct.pack(">HH", k, len(v)) + v for k, v in self.tlvs())
-        return (bytes([0x12, STATUS[self.status][0], sum(FLAGS[f] for f in self.flags),
-                       SUBJECTS[kind], *self.match, self.alg])
-                + struct.pack(">II", self.issued & 0xFFFFFFFF, self.not_after & 0xFFFFFFFF)
-                + digest + self.hash + struct.pack(">H", self.ede) + wire(self.owner)
-                + struct.pack(">H", len(tlvs)) + tlvs + b"\0")
+        octets = (bytes([0x12, STATUS[self.status][0], sum(FLAGS[f] for f in self.flags),
+                         SUBJECTS[kind], *self.match, self.alg])
+                  + struct.pack(">II", self.issued & 0xFFFFFFFF, self.not_after & 0xFFFFFFFF)
+                  + digest + self.hash + struct.pack(">H", self.ede) + wire(self.owner)
+                  + struct.pack(">H", len(tlvs)) + tlvs)
+        if not self.signed:
+            return octets + b"\0"
+        octets += b"\1" + KEY_ID
+        return octets + KEY.sign(b"lorawan-kbv-v1\0" + octets)
 
     def txt(self):
         """The character-strings of the readable form."""

@@ -10,11 +10,11 @@
 #include "module/core/options.h"
 #include "module/unbound/kbv_unbound.h"
 
-int __wrap_kbv_config_check(struct config_file *cfg);
+int __wrap_kbv_config_check(struct config_file *cfg, int ahead);
 
-int __wrap_kbv_config_check(struct config_file *cfg)
+int __wrap_kbv_config_check(struct config_file *cfg, int ahead)
 {
-    struct kbv_options *o = kbv_config_read(cfg);
+    struct kbv_options *o = kbv_config_read(cfg, ahead);
 
     kbv_options_delete(o);
     return o != NULL;

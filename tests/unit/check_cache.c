@@ -38,12 +38,12 @@ static struct key colliding_key(uint32_t n)
 
 static bool get(struct kbv_cache *c, struct key key, int64_t now, uint64_t *value)
 {
-    return kbv_cache_get(c, key.octets, now, value);
+    return kbv_cache_get(c, key.octets, now, value, sizeof(*value));
 }
 
 static void put(struct kbv_cache *c, struct key key, int64_t until, uint64_t value)
 {
-    kbv_cache_put(c, key.octets, NOW, until, &value);
+    kbv_cache_put(c, key.octets, NOW, until, &value, sizeof(value));
 }
 
 static struct kbv_cache *c;
@@ -215,7 +215,7 @@ START_TEST(outlived_entries_give_their_places)
         put(c, colliding_key(i), i == 3 ? NOW + 1 : NOW + 1000, i);
         ck_assert(get(c, colliding_key(i), NOW, &v));
     }
-    kbv_cache_put(c, colliding_key(8).octets, NOW + 1, NOW + 1000, &v);
+    kbv_cache_put(c, colliding_key(8).octets, NOW + 1, NOW + 1000, &v, sizeof(v));
     for (uint32_t i = 0; i <= 8; i++)
         ck_assert(get(c, colliding_key(i), NOW + 1, &v) == (i != 3));
     ck_assert_uint_eq(kbv_cache_counts(c).entries, 8);
@@ -280,8 +280,8 @@ static void *use(void *arg)
         struct key key = n < 16 ? colliding_key((uint32_t)n) : key_number(c, n % KEYS);
 
         n = n < 16 ? n : n % KEYS;
-        if (!kbv_cache_get(c, key.octets, NOW, &value))
-            kbv_cache_put(c, key.octets, NOW, NOW + 100, &n);
+        if (!kbv_cache_get(c, key.octets, NOW, &value, sizeof(value)))
+            kbv_cache_put(c, key.octets, NOW, NOW + 100, &n, sizeof(n));
         else if (value != n)
             return (void *)"another key's value";
         if (i % 2000 == 1999)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/unit/octets.h"
 
@@ -52,6 +54,8 @@ START_TEST(defaults_are_those_of_the_manual)
     ck_assert_uint_eq(o->max_pending, 1000);
     ck_assert_uint_eq(o->security_level, 2);
     ck_assert_ptr_null(o->bundle);
+    ck_assert_ptr_null(o->signer);
+    ck_assert_int_eq(o->sign, KBV_SIGN_ASKED);
     ck_assert_uint_eq(o->chain_ratelimit, 100);
     ck_assert_uint_eq(o->cache_size, 16 * 1024 * 1024);
     ck_assert_int_eq(kbv_options_finish(o, err, sizeof(err)), KBV_OK);
@@ -66,12 +70,12 @@ START_TEST(every_row_has_a_name_a_text_and_a_default_that_it_accepts)
     for (; (row = kbv_option_row(n)) != NULL; n++) {
         ck_assert_int_eq(strncmp(row->name, "kbv-", 4), 0);
         ck_assert_uint_gt(strlen(row->text), 10);
-        ck_assert_msg((row->initial == NULL) == (row->repeatable || row->type == KBV_OPTION_CERTS),
-                      "%s", row->name);
+        ck_assert_msg((row->initial == NULL) == (row->repeatable || kbv_option_is_file(row)), "%s",
+                      row->name);
         if (row->initial != NULL)
             set_ok(row->name, row->initial);
     }
-    ck_assert_uint_eq(n, 14);
+    ck_assert_uint_eq(n, 16);
     ck_assert_ptr_null(kbv_option_row(SIZE_MAX));
 }
 END_TEST
@@ -102,6 +106,8 @@ START_TEST(a_value_changes_its_own_field_and_no_other)
     before.chain_ratelimit = 0;
     set_ok("kbv-cache-size", "64k");
     before.cache_size = 65536;
+    set_ok("kbv-sign", "always");
+    before.sign = KBV_SIGN_ALWAYS;
     ck_assert_mem_eq(o, &before, sizeof(before));
 }
 END_TEST
@@ -185,6 +191,16 @@ static const struct {
     {"kbv-ca-bundle", "", "cannot be read"},
     {"kbv-ca-bundle", "/nonexistent/ca.pem", "cannot be read"},
     {"kbv-ca-bundle", "/dev/null", "no certificate in the file"},
+
+    {"kbv-signing-key", "", "cannot be read"},
+    {"kbv-signing-key", "/nonexistent/kbv.pem", "No such file"},
+    {"kbv-signing-key", "/dev/null", "no regular file"},
+    {"kbv-signing-key", "/", "directory"},
+    {"kbv-sign", "", "asked or always"},
+    {"kbv-sign", "Always", "asked or always"},
+    {"kbv-sign", "always ", "asked or always"},
+    {"kbv-sign", "never", "asked or always"},
+    {"kbv-sign", "yes", "asked or always"},
 
     {"kbv-require-secure", "", "no domain name"},
     {"kbv-require-secure", "a..b", "no domain name"},
@@ -497,6 +513,45 @@ START_TEST(nothing_to_answer_is_an_error)
 }
 END_TEST
 
+/* A test key: its file is for its owner alone. */
+static void write_key(const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(f);
+    fputs("-----BEGIN PRIVATE KEY-----\n"
+          "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+          "-----END PRIVATE KEY-----\n",
+          f);
+    fclose(f);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
+START_TEST(to_sign_always_takes_a_key)
+{
+    char path[] = "/tmp/check_options.XXXXXX";
+
+    set_ok("kbv-sign", "always");
+    ck_assert_int_eq(kbv_options_finish(o, err, sizeof(err)), KBV_ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err, "add a kbv-signing-key"));
+    close(mkstemp(path));
+    write_key(path);
+    set_ok("kbv-signing-key", path);
+    set_ok("kbv-signing-key", path); /* the last line counts, and nothing is lost */
+    ck_assert_ptr_nonnull(o->signer);
+    ck_assert_int_eq(set("kbv-signing-key", "/nonexistent"), KBV_ERR_FORMAT);
+    ck_assert_ptr_nonnull(o->signer);
+    ck_assert_int_eq(kbv_options_finish(o, err, sizeof(err)), KBV_OK);
+    o->ids.uid++;
+    o->ids.gid++;
+    if (geteuid() == 0)
+        ck_assert_int_eq(chown(path, 4711, 0), 0);
+    ck_assert_int_eq(set("kbv-signing-key", path), KBV_ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err, "belongs to user"));
+    unlink(path);
+}
+END_TEST
+
 /* docs/man/kbv.conf.5, whole, in storage of its own. */
 static char *manual(void)
 {
@@ -567,6 +622,7 @@ int main(void)
     tcase_add_test(tc, require_secure_takes_many_and_the_root);
     tcase_add_loop_test(tc, the_longest_suffix_wins, 0, ROWS(lookups));
     tcase_add_test(tc, nothing_to_answer_is_an_error);
+    tcase_add_test(tc, to_sign_always_takes_a_key);
     tcase_add_test(tc, the_manual_has_every_option_with_its_default);
     tcase_add_test(tc, deleting_nothing_is_allowed);
     suite_add_tcase(suite, tc);
