@@ -681,9 +681,14 @@ enum kbv_acceptance kbv_query_accept(const struct kbv_query *q, const struct kbv
 enum kbv_acceptance kbv_query_believe(const struct kbv_query *q, size_t i, int64_t now)
 {
     struct kbv_expectation e;
+    enum kbv_acceptance found;
 
     if (q->reply.outcome != KBV_REPLY_VERDICTS || i >= q->reply.n_verdicts)
         return KBV_REFUSED_NO_VERDICT;
     e = expectation(q, i, now);
-    return kbv_verdict_believe(&q->reply.verdicts[i], &e);
+    found = kbv_verdict_believe(&q->reply.verdicts[i], &e);
+    /* Of one owner there is one truth: which of several, nobody can tell. */
+    return found == KBV_BELIEVED && q->identifier.kind == KBV_ID_NONE && q->reply.n_verdicts > 1
+               ? KBV_REFUSED_AMBIGUOUS
+               : found;
 }

@@ -52,10 +52,19 @@ void kbv_host_text(struct kbv_slice name, char out[KBV_NAME_TEXT_MAX])
         out[len - 1] = '\0';
 }
 
-/* C0, DEL and C1, of which terminals take some for commands. */
+/* C0, DEL and C1, of which terminals take some for commands, and what turns the direction of what
+ * stands around it (Unicode's Bidi_Control: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to
+ * U+2069), so that a line reads otherwise than it is. One well-formed character of UTF-8. */
 static bool is_control(const uint8_t *p, size_t len)
 {
-    return len == 1 ? p[0] < ' ' || p[0] == 0x7F : p[0] == 0xC2 && p[1] < 0xA0;
+    if (len == 1)
+        return p[0] < ' ' || p[0] == 0x7F;
+    if (len == 2)
+        return (p[0] == 0xC2 && p[1] < 0xA0) || (p[0] == 0xD8 && p[1] == 0x9C);
+    if (len != 3 || p[0] != 0xE2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xAA && p[2] <= 0xAE))) ||
+           (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9);
 }
 
 void kbv_reason_text(struct kbv_slice reason, char out[KBV_REASON_MAX + 1])

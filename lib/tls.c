@@ -308,6 +308,22 @@ bool kbv_tls_ctx_enable_raw_keys(SSL_CTX *ctx)
 #endif
 }
 
+/* The role is in the name: a server's key does not let a client in, nor a client's key a
+ * server, even if both are published. What is malformed is found later. */
+static bool roles_fit(const SSL *ssl, const struct kbv_tls_expected *e)
+{
+    const bool peer_serves = SSL_is_server(ssl) != 1;
+
+    for (size_t i = 0; e->identities && i < e->n_identities; i++) {
+        const struct kbv_slice owner = e->identities[i].owner;
+
+        if (owner.p && kbv_name_len(owner.p, owner.len) == owner.len &&
+            kbv_name_is_server_owner(owner.p, owner.len, NULL, NULL) != peer_serves)
+            return false;
+    }
+    return true;
+}
+
 static enum kbv_err expect(SSL *ssl, const struct kbv_client *client,
                            const struct kbv_tls_expected *e)
 {
@@ -321,6 +337,8 @@ static enum kbv_err expect(SSL *ssl, const struct kbv_client *client,
     if (!SSL_in_before(ssl) || !SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index))
         return KBV_ERR_UNSUPPORTED;
     if (!SSL_is_server(ssl) && (e->who == KBV_TLS_SELF_NAMED || e->who == KBV_TLS_LATER))
+        return KBV_ERR_FORMAT;
+    if (!roles_fit(ssl, e))
         return KBV_ERR_FORMAT;
     c = calloc(1, sizeof(*c));
     if (!c)
@@ -554,6 +572,10 @@ struct kbv_tls_check *kbv_tls_check_create(const struct kbv_client *c,
     *err = KBV_ERR_UNSUPPORTED;
     if (!ssl || !SSL_is_init_finished(ssl) || SSL_session_reused(ssl))
         return NULL;
+    *err = KBV_ERR_FORMAT;
+    if (!e || !roles_fit(ssl, e))
+        return NULL;
+    *err = KBV_ERR_UNSUPPORTED;
     cert = SSL_get0_peer_certificate(ssl);
 #if HAVE_RAW_KEYS
     if (!cert && SSL_get0_peer_rpk(ssl)) {

@@ -203,7 +203,8 @@ enum kbv_acceptance kbv_query_accept(const struct kbv_query *q, const struct kbv
                                      size_t *which);
 
 /* kbv_verdict_believe() of the reply's verdict i: whether it is the resolver's word, for showing it
- * or for choosing where to connect. No key is judged. */
+ * or for choosing where to connect. No key is judged. Of several verdicts about one literal owner
+ * none is believed. */
 enum kbv_acceptance kbv_query_believe(const struct kbv_query *q, size_t i, int64_t now);
 
 /* Gives up what is under way. NULL does nothing. */

@@ -48,8 +48,8 @@ struct kbv_tls_identity {
      * or a client's, such as _ns-client.00050a.netids.example. */
     struct kbv_slice owner;
     /* NULL, or a query that is done. If its verdict is about owner, publishes the peer's very key
-     * (usage 3) and still holds, nothing is asked. It must live as long as it can be looked at: until the
-     * handshake or the check has ended. */
+     * (usage 3) and still holds, nothing is asked. It must live as long as it can be looked at:
+     * until the handshake or the check has ended. */
     const struct kbv_query *pins;
     /* With pins of a question about an identifier: host (wire) and port of the connection. */
     struct kbv_slice host;
@@ -96,7 +96,8 @@ enum kbv_err kbv_tls_owner_from_netid(const struct kbv_id *netid, const uint8_t 
 
 /* The owner name that a client's certificate claims: its one dNSName that begins with '_', in lower
  * case (draft-ietf-dance-client-auth). KBV_ERR_FORMAT: there is none, there are several, it is no
- * name, or a server's owner (_443._tcp.host), whose role is another; a name so read is a claim that nobody has checked. */
+ * name, or a server's owner (_443._tcp.host), whose role is another; a name so read is a claim that
+ * nobody has checked. */
 enum kbv_err kbv_tls_owner_from_certificate(const X509 *cert, uint8_t out[KBV_NAME_MAX],
                                             size_t *out_len);
 
@@ -135,7 +136,8 @@ bool kbv_tls_ctx_enable_raw_keys(SSL_CTX *ctx);
  * (TLS_method()) needs SSL_set_connect_state() or SSL_set_accept_state() first. A connecting SSL
  * without a server name gets one (SNI): the host of the first owner, which is what RFC 7671 section
  * 10 asks for; whoever wants another, as ChirpStack sends the JoinEUI's name, sets it before.
- * KBV_ERR_FORMAT: a malformed identity, KBV_TLS_OWNERS without identities, SELF_NAMED or LATER for
+ * KBV_ERR_FORMAT: a malformed identity, an identity of the other role (a server's owner for a
+ * client, a client's name for a server), KBV_TLS_OWNERS without identities, SELF_NAMED or LATER for
  * a connecting SSL; KBV_ERR_LIMIT: too many identities; KBV_ERR_UNSUPPORTED: a context that is not
  * enabled, or a handshake that has begun; KBV_ERR_NOMEM. Then the SSL expects nobody. */
 enum kbv_err kbv_tls_expect(SSL *ssl, const struct kbv_client *c, const struct kbv_tls_expected *e);

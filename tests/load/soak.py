@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kbvtest import programs, spec, tap, verdicts
+from kbvtest import programs, signing, spec, tap, verdicts
 from kbvtest.verdicts import kbv_decode
 from kbvworld import dnsmsg
 from kbvworld.resolver import Resolver
@@ -128,19 +128,21 @@ def ask(name, rrtype, option, port):
     return found[-1:] if option is not None else found
 
 
-def sample(world, cases, samples, port):
+def sample(world, cases, samples, port, signer):
     """One question with a known answer, in one of the forms."""
     case = random.choice(cases)
     form = random.choice(("rr", "option", "tlsa", "name"))
     digest = world.certs[random.choice(("js-v", "js1.current", "js1.next", "other"))]["spki-sha256"]
     keyed = world.keyed(case, "spki-sha256", digest)
     name, rrtype, option = case["name"], "TYPE65300", None
+    sign = random.choice((False, True))
     if form == "rr":
         rows = case["expect"]
     elif form == "name":
         name, rows = spec.digest_name("spki-sha256", digest, name), keyed
     else:
-        option, rows = spec.request("spki-sha256", digest), [spec.select(keyed, keyed=True)]
+        option = spec.request("spki-sha256", digest, sign=sign)
+        rows = [spec.select(keyed, keyed=True)]
         if form == "tlsa":
             if case["kind"] != "literal" or rows[0]["status"] == "BAD_INPUT":
                 return
@@ -156,6 +158,14 @@ def sample(world, cases, samples, port):
     if not found and form in ("rr", "name"):
         return  # truncated: counted as neither
     statuses = sorted(verdict["status"] for verdict in found)
+    # Records always are signed, options where it is asked for: each by the key, none wrongly.
+    try:
+        wrongly = [one.hex() for one in octets if signer.signed(one) != (sign or option is None)]
+    except AssertionError as error:
+        wrongly = [str(error)]
+    if wrongly:
+        samples.wrong.append(f"{form} {case['id']}: the signature, or that there is one: {wrongly}")
+        return
     late = [verdict["not_after"] for verdict in found
             if verdicts.epoch(verdict["not_after"]) < int(began) - 1]
     subjects = {verdict["subject"] for verdict in found} - {None}
@@ -243,17 +253,21 @@ class Soak:
         self.verdicts = write_questions(folder / "verdicts",
                                         verdict_questions(self.world, self.cases))
         key = [self.world.certs[name]["spki-sha256"] for name in ("js-v", "other")]
-        self.options = [None, *(spec.request("spki-sha256", digest) for digest in key)]
+        self.options = [None, *(spec.request("spki-sha256", digest, sign=digest == key[1])
+                                for digest in key)]
+        self.signer = signing.Key(folder, "signer")
 
     def run(self, binary, kbv, seconds, rate=RATE, controlled=False):
         """Figures and samples of one resolver under load, with an operator's commands or without."""
         samples = Samples()
-        resolver = Resolver(self.described, binary, "kbv" if kbv else "stock", kbv, extra=THREADS)
+        resolver = Resolver(self.described, binary, "kbv" if kbv else "stock", kbv,
+                            extra=[*THREADS, *(self.signer.conf() if kbv else [])])
         resolver.start()
         try:
             files = [self.plain, self.verdicts] if kbv else [self.plain, self.plain]
             figures = load(resolver.port, files, self.options, seconds, rate,
-                           (lambda: sample(self.world, self.cases, samples, resolver.port))
+                           (lambda: sample(self.world, self.cases, samples, resolver.port,
+                                    self.signer))
                            if kbv else None,
                            (lambda: control(resolver, random.choice(self.cases)["name"]))
                            if controlled else None)

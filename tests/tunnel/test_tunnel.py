@@ -16,9 +16,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import forger
-from kbvtest import programs, tap
+from kbvtest import programs, signing, tap
 from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same
+from kbvworld import capture
 from tunnels import (PATIENCE_S, Backend, Tunnel, connect, cut_off, digest_and_answer, echo, echoes,
                      exchange, flood, is_cut, read_all, unanswered, until)
 
@@ -343,6 +344,34 @@ def authority_gone(world, described):
             ctl("start")
 
 
+def signed(world, described):
+    """A resolver far away, over plain UDP and TCP, whose key both ends have pinned; and other pins."""
+    key, other = signing.Key(world.folder, "signer"), signing.Key(world.folder, "other-signer")
+    far = capture.SERVICE[0]
+
+    def pins(*keys):
+        return [word for one in keys for word in ("--pin", one.pin)]
+
+    with Resolver(described, "signing", [*PATIENT, *key.conf()]), Backend(echo) as backend:
+        with world.js(backend, "js1.next", *pins(other, key), server=far) as js, \
+                world.ns(*pins(key), server=far) as ns:
+            with connect(ns) as sock:
+                echoes(sock)
+            js.says("accepted")
+            with world.ns(*pins(other), server=far) as wrong:
+                cut_off(wrong)
+                assert "no signature verifies under a pinned key" in wrong.says("refused"), wrong.log()
+            with world.ns(server=far) as without:
+                cut_off(without)
+                assert "a channel that others can write to" in without.says("refused"), without.log()
+            same("connections behind it", backend.connections, 1)
+        with world.js(backend, "js1.next", *pins(other), server=far) as js, \
+                world.ns(*pins(key), server=far) as ns:
+            unanswered(ns)
+            assert "no signature verifies under a pinned key" in js.says("refused"), js.log()
+            same("connections behind it", backend.connections, 1)
+
+
 # ----------------------------------------------------------------------------------------- operations
 
 def reload(world):
@@ -512,6 +541,7 @@ def main():
         suite.test("a connection that moves nothing", idle, world)
         suite.test("nobody to forward to", backend_gone, world)
     suite.test("an authority that is gone", authority_gone, world, described)
+    suite.test("signed verdicts, the key pinned", signed, world, described)
     suite.finish()
 
 

@@ -481,6 +481,39 @@ START_TEST(verify_mode_dropped)
 }
 END_TEST
 
+/* The role is in the name: a server's owner names no client, nor the reverse. Of several, each. */
+static const struct {
+    const char *one, *two;
+    enum kbv_err for_client, for_server; /* expected by a connecting SSL, by an accepting one */
+} roles[] = {
+    {"_8003._tcp.js1.op-a.example.", NULL, KBV_OK, KBV_ERR_FORMAT},
+    {"_ns-client.00050a.netids.example.", NULL, KBV_ERR_FORMAT, KBV_OK},
+    {"c.3.b.2._device.op-a.example.", NULL, KBV_ERR_FORMAT, KBV_OK},
+    {"_8003._tcp.js1.op-a.example.", "_443._tcp.js2.op-a.example.", KBV_OK, KBV_ERR_FORMAT},
+    {"_8003._tcp.js1.op-a.example.", "_ns-client.ns.op-a.example.", KBV_ERR_FORMAT, KBV_ERR_FORMAT},
+    {"_ns-client.ns.op-a.example.", "_8003._tcp.js1.op-a.example.", KBV_ERR_FORMAT, KBV_ERR_FORMAT},
+    {"_x._tcp.js1.op-a.example.", NULL, KBV_ERR_FORMAT, KBV_OK}, /* no port: no server's */
+};
+
+START_TEST(an_expected_name_has_the_role_of_the_peer)
+{
+    struct octets_name one = octets_from_name(roles[_i].one),
+                       two = octets_from_name(roles[_i].two != NULL ? roles[_i].two : ".");
+    struct kbv_tls_identity ids[] = {{.owner = {one.wire, one.len}},
+                                     {.owner = {two.wire, two.len}}};
+    struct kbv_tls_expected e = {
+        .who = KBV_TLS_OWNERS, .identities = ids, .n_identities = roles[_i].two != NULL ? 2 : 1};
+    struct pair p;
+
+    make_pair(&p);
+    ck_assert_int_eq(kbv_tls_expect(p.client, client, &e), roles[_i].for_client);
+    ck_assert_int_eq(kbv_tls_expect(p.server, client, &e), roles[_i].for_server);
+    e.who = KBV_TLS_SELF_NAMED; /* a client is one of these */
+    ck_assert_int_eq(kbv_tls_expect(p.server, client, &e), roles[_i].for_server);
+    free_pair(&p);
+}
+END_TEST
+
 /* The expectation is that of the handshake's beginning. */
 START_TEST(expecting_too_late)
 {
@@ -772,6 +805,8 @@ int main(void)
     tcase_add_test(tests, expecting);
     tcase_add_test(tests, nobody_is_expected);
     tcase_add_test(tests, verify_mode_dropped);
+    tcase_add_loop_test(tests, an_expected_name_has_the_role_of_the_peer, 0,
+                        (int)(sizeof(roles) / sizeof(roles[0])));
     tcase_add_test(tests, expecting_too_late);
     tcase_add_test(tests, judged_later);
     tcase_add_test(tests, copies_expect_nobody);

@@ -31,7 +31,7 @@ DIGESTS = 4096  # different ones, for the names that are bound to nothing
 class Case:
     name: str
     about: str
-    resolver: str           # "stock" or "module"
+    resolver: str           # "stock", "module", or "signing": the module with a key
     questions: list         # (name, type)
     baseline: str = None    # the case of the stock resolver that it is compared with
     aim: float = None       # the ratio to reach
@@ -53,6 +53,8 @@ def digest_label(digest):
 def cases(world):
     key = bytes.fromhex(world["certs"][names.KEY]["spki_sha256"])
     option = (b"\x11\x00\x01\x00\x00\x20" + key).hex()
+    signed = (b"\x11\x01\x01\x00\x00\x20" + key).hex()
+    nonce = (b"\x11\x01\x01\x08NONCE---\x00\x20" + key).hex()
     some = range(names.N)
     owners = [names.owner(n) for n in some]
     def ask(asked, rrtype):
@@ -89,6 +91,16 @@ def cases(world):
              "stock-tlsa", status=BOUND),
         Case("name-other", "digest in the name, NOT_BOUND, each a new one", "module",
              ask(others, "TYPE65300"), "stock-tlsa", status=NOT_BOUND),
+        Case("signed-rr", "signed: RR, literal owner", "signing", verdict, "stock-tlsa", 1.0,
+             status=PUBLISHED),
+        Case("signed-option", "signed: option on an RR query, asked before", "signing", verdict,
+             "stock-tlsa", 0.9, signed, BOUND),
+        Case("signed-tlsa", "signed: option on a TLSA query, asked before", "signing", tlsa,
+             "stock-tlsa", 0.9, signed, BOUND),
+        Case("signed-name-other", "signed: digest in the name, NOT_BOUND, asked before", "signing",
+             ask(others, "TYPE65300"), "stock-tlsa", status=NOT_BOUND),
+        Case("signed-nonce", "signed: option with a nonce, each afresh", "signing", verdict,
+             "stock-tlsa", option=nonce, status=BOUND),
     ]
 
 
@@ -151,7 +163,7 @@ def cpu_ns(pid):
 
 
 def measure(world, folder, resolvers, processor, rounds, progress):
-    """Runs all rounds. resolvers: {"stock": …, "module": …}, running."""
+    """Runs all rounds. resolvers: {"stock": …, "module": …, "signing": …}, running."""
     measured = cases(world)
     files = {}
     for case in measured:

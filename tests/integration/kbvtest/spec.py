@@ -24,9 +24,9 @@ ALGORITHMS = {"RSASHA256": 8, "ECDSAP256SHA256": 13, "ED25519": 15}
 DIGEST_OF_NOTHING = hashlib.sha256(b"").digest()
 
 
-def request(material=None, octets=b"", nonce=b""):
+def request(material=None, octets=b"", nonce=b"", sign=False):
     """The octets of the EDNS option in a question."""
-    return struct.pack(">BBBB", 0x11, 0, MATERIALS[material], len(nonce)) + nonce + \
+    return struct.pack(">BBBB", 0x11, sign, MATERIALS[material], len(nonce)) + nonce + \
         struct.pack(">H", len(octets)) + octets
 
 
