@@ -48,7 +48,8 @@ static void require_numbers(const struct kbv_options *o)
     REQUIRE(o->max_pending >= 1 && o->max_pending <= 1000000);
     REQUIRE(o->chain_ratelimit <= 1000000 && o->security_level <= 5);
     REQUIRE(o->cache_size == 0 || (o->cache_size >= 64 * 1024 && o->cache_size <= 1024u << 20));
-    REQUIRE(o->bundle == NULL);
+    REQUIRE(o->bundle == NULL && o->signer == NULL);
+    REQUIRE(o->sign == KBV_SIGN_ASKED || o->sign == KBV_SIGN_ALWAYS);
 }
 
 /* Files are for the tests of those who read them. */
@@ -56,7 +57,7 @@ static bool names_a_file(const char *key)
 {
     for (size_t i = 0; kbv_option_row(i) != NULL; i++)
         if (strcmp(kbv_option_row(i)->name, key) == 0)
-            return kbv_option_row(i)->type > KBV_OPTION_BYTES;
+            return kbv_option_is_file(kbv_option_row(i));
     return false;
 }
 

@@ -29,9 +29,12 @@ static size_t decode(const uint8_t *p, size_t left, uint32_t *point)
                                                                                               : 0;
 }
 
+/* C0, DEL, C1, and Unicode's Bidi_Control. */
 static int is_control(uint32_t point)
 {
-    return point < 0x20 || (point >= 0x7F && point < 0xA0);
+    return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0x61C || point == 0x200E ||
+           point == 0x200F || (point >= 0x202A && point <= 0x202E) ||
+           (point >= 0x2066 && point <= 0x2069);
 }
 
 static void check_octets(const uint8_t *data, size_t len)

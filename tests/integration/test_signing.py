@@ -223,12 +223,14 @@ def limited(described, world, key):
     """Signatures over nonces run out for a client, in its second; what needs none does not."""
     request = spec.request("spki-sha256", world.certs["js1.next"]["spki-sha256"], NONCE, sign=True)
     plain = spec.request("spki-sha256", world.certs["js1.next"]["spki-sha256"], sign=True)
-    with Resolver(described, extra=signing(key, "    kbv-chain-ratelimit: 3")):
+    with Resolver(described, extra=signing(key, "    kbv-chain-ratelimit: 3")) as handle:
         option(OWNER, sign=True)
+        made, counted = 1, 0  # the RR's, which the option repeats
         for _ in range(10):  # a second may begin in between
             answers = [wire.ask(OWNER, RRTYPE, request, tcp=False) for _ in range(12)]
             found = [verdicts.decode(octets) for octets in answers]
             refused = [row for row in found if row["status"] == "REFUSED"]
+            made, counted = made + len(found) - len(refused), counted + len(refused)
             if refused:
                 break
         assert refused, "no signature was refused"
@@ -237,7 +239,11 @@ def limited(described, world, key):
             same("signed", key.signed(octets), row["status"] == "BOUND")
             if row["status"] == "REFUSED":
                 same("reason and EDE", (row["reason"], row["ede"]), ("too many signatures", 18))
-        assert key.signed(wire.ask(OWNER, RRTYPE, plain, tcp=False)), "unsigned"
+        for _ in range(3):  # the first one is made, and told again
+            assert key.signed(wire.ask(OWNER, RRTYPE, plain, tcp=False)), "unsigned"
+        lines = dict(line.split("=") for line in control(handle, "stats_noreset")[1].split())
+        same("statistics", (lines["kbv.signatures"], lines["kbv.signatures.ratelimited"]),
+             (str(made + 1), str(counted)))
         deadline = time.monotonic() + 30
         while verdicts.decode(wire.ask(OWNER, RRTYPE, request, tcp=False))["status"] != "BOUND":
             assert time.monotonic() < deadline, "refused for ever"
