@@ -81,8 +81,8 @@ void __wrap_free(void *p)
     static const char base64[] = "/VpguoRK9JLsLMRE";
     const size_t len = plan.on && p != NULL ? malloc_usable_size(p) : 0;
 
-    if (memmem(p, len, secret, sizeof(secret)) != NULL ||
-        memmem(p, len, base64, sizeof(base64) - 1) != NULL)
+    if (len > 0 && (memmem(p, len, secret, sizeof(secret)) != NULL ||
+                    memmem(p, len, base64, sizeof(base64) - 1) != NULL))
         plan.secret_given_back = true;
     __real_free(p);
 }
