@@ -6,76 +6,19 @@
  * sanitizers. Without an argument every seventh allocation; with one, every allocation.
  */
 #include <check.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/unit/pki.h"
+#include "tests/unit/starve.h"
 
 #define ROWS(table) (int)(sizeof(table) / sizeof((table)[0]))
-
-/* ---- the allocators ---- */
-
-static struct {
-    bool on, all_after;
-    unsigned long count, fails_at; /* from 1; 0: none */
-} plan;
-
-static bool fails(void)
-{
-    if (!plan.on)
-        return false;
-    plan.count++;
-    return plan.fails_at != 0 &&
-           (plan.all_after ? plan.count >= plan.fails_at : plan.count == plan.fails_at);
-}
 
 /* The libraries of the test itself allocate too. */
 static void switch_on(bool on)
 {
-    plan.on = on;
-}
-
-/* Ours: the linker puts these in the place of the core's calls. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-static void *openssl_malloc(size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return fails() ? NULL : __real_malloc(size);
-}
-
-static void *openssl_realloc(void *p, size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-static void openssl_free(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(p);
+    starve_pause(!on);
 }
 
 /* From one allocation that fails to the next; odd, for allocations come in pairs. */
@@ -137,8 +80,8 @@ static const struct {
      KBV_STATUS_BOUND},
 };
 
-/* The judgement of a case; how many allocations it asked for is in plan.count. */
-static enum kbv_status judge(int i, unsigned long fails_at, bool all_after)
+/* The judgement of a case; *n (may be NULL): how many allocations it asked for. */
+static enum kbv_status judge(int i, unsigned long fails_at, bool all_after, unsigned long *n)
 {
     struct pki_trial t = {
         .material = cases[i].material, .dane = with_store, .pkix = true, .around = switch_on};
@@ -148,10 +91,12 @@ static enum kbv_status judge(int i, unsigned long fails_at, bool all_after)
                       (uint8_t)cases[i].records[j].mtype, made[cases[i].records[j].of]);
     for (int j = 0; j < cases[i].n_chain; j++)
         pki_trial_send(&t, made[cases[i].chain[j]]);
-    plan.count = 0;
-    plan.fails_at = fails_at;
-    plan.all_after = all_after;
+    starve_begin(fails_at, all_after);
+    starve_pause(true); /* until the judgement itself begins */
     pki_trial_judge(&t);
+    fails_at = starve_end();
+    if (n != NULL)
+        *n = fails_at;
     pki_trial_clear(&t);
     ERR_clear_error();
     return t.v.status;
@@ -161,12 +106,12 @@ START_TEST(an_allocation_that_fails_changes_no_verdict)
 {
     unsigned long n, tried = 0, same = 0;
 
-    ck_assert_int_eq(judge(_i, 0, false), cases[_i].status);
-    ck_assert_int_eq(judge(_i, 0, false), cases[_i].status); /* what OpenSSL keeps it has by now */
-    n = plan.count;
+    ck_assert_int_eq(judge(_i, 0, false, NULL), cases[_i].status);
+    /* What OpenSSL keeps it has by now. */
+    ck_assert_int_eq(judge(_i, 0, false, &n), cases[_i].status);
     for (int all_after = 0; all_after < 2; all_after++) {
         for (unsigned long k = 1; k <= n; k += stride) {
-            enum kbv_status status = judge(_i, k, all_after);
+            enum kbv_status status = judge(_i, k, all_after, NULL);
 
             tried++;
             same += status == cases[_i].status;
@@ -189,13 +134,9 @@ START_TEST(a_verifier_is_made_whole_or_not_at_all)
     for (unsigned long k = 1; n == 0; k += stride) {
         struct kbv_dane *d;
 
-        plan.count = 0;
-        plan.fails_at = k;
-        plan.all_after = _i == 1;
-        plan.on = true;
+        starve_begin(k, _i == 1);
         d = kbv_dane_create(NULL);
-        plan.on = false;
-        if (plan.count < k)
+        if (starve_end() < k)
             n = k;
         ck_assert(d != NULL || n == 0);
         kbv_dane_delete(d);
@@ -215,8 +156,7 @@ int main(int argc, char **argv)
     (void)argv;
     if (argc > 1)
         stride = 1;
-    /* Before OpenSSL allocates anything. */
-    if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free))
+    if (!starve_init())
         return EXIT_FAILURE;
     runner = srunner_create(suite);
     suite_add_tcase(suite, tcase);
