@@ -48,6 +48,14 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What is behind the forwarders."""
+    described: dict  # the world
+    control: list    # unbound-control's words
+    pins: list       # of the key that signs, and of another
+
+
+@dataclass(frozen=True)
 class Question:
     forwarder: object
     form: str  # a kind of tree.KINDS
@@ -130,17 +138,18 @@ def questions_in(control):
                     if line.startswith("total.num.queries=")))
 
 
-def in_flight(questions, described, control):
+def in_flight(questions, setting):
     """The authority keeps silent until the resolver has all questions. TimeoutError: that took so
     long that it gave up on the authority."""
-    authority, folder = described["servers"]["op"], Path(described["dir"])
+    authority = setting.described["servers"]["op"]
+    folder = Path(setting.described["dir"])
     servers.pause(authority, folder)
     try:
-        process = ask_all(questions, described["certs"])
-        start, before, same = time.monotonic(), questions_in(control), 0
+        process = ask_all(questions, setting.described["certs"])
+        start, before, same = time.monotonic(), questions_in(setting.control), 0
         while same < 2 and time.monotonic() < start + 1:
             time.sleep(0.1)
-            now = questions_in(control)
+            now = questions_in(setting.control)
             same, before = (same + 1 if now == before else 0), now
     finally:
         servers.pause(authority, folder, resume=True)
@@ -151,7 +160,7 @@ def in_flight(questions, described, control):
     return answers
 
 
-def clients(forwarders, described, control, findings, round_):
+def clients(forwarders, setting, findings, round_):
     """Three clients, the same name in each form: all at the same time; and, another name, one after
     the other, when `one` has had an answer already."""
     def questions(keys, cached):
@@ -163,10 +172,10 @@ def clients(forwarders, described, control, findings, round_):
             results[question.forwarder.name, question.form][cached].append(
                 came_to(question, answer))
 
-    certs = described["certs"]
+    certs = setting.described["certs"]
     results = defaultdict(lambda: ([], []))
     asked = questions(KEYS, False)
-    note(asked, in_flight(asked, described, control), False)
+    note(asked, in_flight(asked, setting), False)
     read_answers(ask_all(questions(["one"], True), certs))
     for key in (*KEYS, *KEYS):
         asked = questions([key], True)
@@ -257,6 +266,28 @@ def over_tcp(forwarder, certs, owner):
     return came_to(question, answer)
 
 
+# Ways of asking, and what says of the way that its verdict shall be signed: RRs are in any case.
+SIGNED = {"rr": ("RR", []), "name": ("name", []), "option": ("option", ["--sign"])}
+
+
+def signed(forwarder, certs, owner, pins, found):
+    """Which verdicts a client accepts for their signature alone: it trusts no channel. pins: of the
+    resolver's key, and of another."""
+    accepted = []
+    for form, (text, sign) in SIGNED.items():
+        for key, pin, wrong in (("one", pins[0], None), ("one", pins[1], "with another pin"),
+                                ("other", pins[0], "whose key is not bound")):
+            words = Question(forwarder, form, key, owner).words(certs)
+            words.remove("--trust")
+            answer, = read_answers(subprocess.Popen([str(ASK), "--key", pin, *sign, *words],
+                                                    stdout=subprocess.PIPE, text=True))
+            if answer["accept"] == "ACCEPTED" and wrong:
+                found.faults.append(f"{form}, signed: accepted by a client {wrong}")
+            elif answer["accept"] == "ACCEPTED":
+                accepted.append(text)
+    return ", ".join(accepted) or "none"
+
+
 def command(forwarder, certs, owner, found):
     """kbv query's exit status with a key that is bound and one that is not, both ways of asking."""
     texts = []
@@ -271,9 +302,10 @@ def command(forwarder, certs, owner, found):
     return texts
 
 
-def alone(forwarder, described, findings, direct, round_):
+def alone(forwarder, setting, findings, direct, round_):
     """Everything for which one client is enough."""
-    certs, address = described["certs"], forwarder.address
+    described, address = setting.described, forwarder.address
+    certs = described["certs"]
     found = findings[forwarder.name]
     owner = tree.owner("rr", round_)
     other = bytes.fromhex(certs["other"]["spki_sha256"])
@@ -284,6 +316,7 @@ def alone(forwarder, described, findings, direct, round_):
     found.cells["ede"] = ede(address, spec.digest_name("spki-sha256", other,
                                                        tree.owner("tlsa", round_)))
     found.cells["dnssec"] = ad_and_do(address, owner)
+    found.cells["signed"] = signed(forwarder, certs, owner, setting.pins, found)
     found.cells["kbv-option"], found.cells["kbv-name"] = command(forwarder, certs, owner, found)
     for column in ("octets", "eight"):
         if found.cells[column] == "other octets":
@@ -320,19 +353,19 @@ def what_is_late(forwarders, described, resolver):
     return findings
 
 
-def every(forwarders, described, control, round_=0):
+def every(forwarders, setting, round_=0):
     """Findings by forwarder's name. round_: names of this number on are asked for."""
     findings = defaultdict(Findings)
     for attempt in range(ROUNDS):
         try:
-            clients(forwarders, described, control, findings, round_ + attempt)
+            clients(forwarders, setting, findings, round_ + attempt)
             break
         except TimeoutError:
             assert attempt + 1 < ROUNDS, "this machine is too slow to have questions in flight"
-    names = [tree.owner("rr", round_), described["cases"][0]["name"]]
+    names = [tree.owner("rr", round_), setting.described["cases"][0]["name"]]
     direct = {name: rdatas(plain("127.0.0.1", name, RRTYPE, tcp=True)) for name in names}
     assert all(direct.values()), f"no verdicts: {direct}"
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda forwarder: alone(forwarder, described, findings, direct, round_),
+        list(pool.map(lambda one: alone(one, setting, findings, direct, round_),
                       forwarders))
     return findings

@@ -7,7 +7,8 @@ BEGIN, END = "<!-- tests/forwarders/run writes from here -->", "<!-- to here -->
 TABLES = ({"rr": "RR", "name": "digest name", "txt": "digest name, TXT", "option": "option",
            "tlsa": "option on TLSA", "digits": "option, name without letters"},
           {"octets": "same octets", "eight": "eight endpoints", "nonce": "nonce", "ede": "EDE",
-           "dnssec": "TLSA", "kbv-option": "`--form edns`", "kbv-name": "`--form name`"})
+           "dnssec": "TLSA", "signed": "signed", "kbv-option": "`--form edns`",
+           "kbv-name": "`--form name`"})
 # Of daemons.LATE.
 LATE = {"rr": "RR past its time", "name": "digest name past its time"}
 
@@ -52,7 +53,7 @@ def read(file):
     for line in _split(file.read_text())[1].splitlines():
         name, *cells = (cell.strip() for cell in line.strip("|").split(" | "))
         if name == "in front":
-            heads = next(heads for heads in (*TABLES, LATE) if list(heads.values()) == cells)
+            heads = next((heads for heads in (*TABLES, LATE) if list(heads.values()) == cells), {})
         elif heads and cells and name != "---":
             findings.setdefault(name, {}).update(zip(heads, cells))
         elif cells and name not in ("program", "---"):
