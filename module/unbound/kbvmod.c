@@ -245,6 +245,23 @@ static void answer_without_lookup(struct module_qstate *qstate, const struct kbv
     finish(qstate, id, kbv_reply_verdicts(qstate, k, &v, 1, KBV_KEEP_NOT));
 }
 
+/* How long the answer may be kept, T apart [s].
+ *
+ * What was late goes on arriving: who asks again may have it. Just long enough that a dead
+ * authority does not cost everyone who asks a wait of their own.
+ *
+ * Names that do not exist are free to ask for (a JoinEUI is chosen by whoever transmits), and must
+ * not push others' answers out of the cache. */
+static uint32_t keep_for(struct module_qstate *qstate, const struct kbv_qstate *k,
+                         const struct kbv_verdict *v, size_t n)
+{
+    if (k->late)
+        return KEEP_LATE_S;
+    if (n == 1 && v[0].status == KBV_STATUS_NO_BINDING && !kbv_reply_denial_kept(qstate, &k->q))
+        return KBV_KEEP_NOT;
+    return KBV_KEEP_LIFE;
+}
+
 /* The evidence is complete: judge every path. */
 static void conclude_lookup(struct module_qstate *qstate, const struct kbv_module *m, int id,
                             struct kbv_qstate *k)
@@ -271,10 +288,7 @@ static void conclude_lookup(struct module_qstate *qstate, const struct kbv_modul
         if (v[i].status == KBV_STATUS_LIMIT)
             kbv_count(m, KBV_STATS_LIMIT_DISCOVERY);
     }
-    /* What was late goes on arriving: who asks again may have it. Just long enough that a dead
-     * authority does not cost everyone who asks a wait of their own. */
-    finish(qstate, id,
-           ok && kbv_reply_verdicts(qstate, k, v, n, k->late ? KEEP_LATE_S : KBV_KEEP_LIFE));
+    finish(qstate, id, ok && kbv_reply_verdicts(qstate, k, v, n, keep_for(qstate, k, v, n)));
 }
 
 /* The verdicts of the name itself are there, or will not come: derive. */

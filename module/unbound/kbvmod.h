@@ -98,6 +98,9 @@ bool kbv_reply_cached(struct module_qstate *qstate);
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
                                                         const struct kbv_question *q,
                                                         uint16_t rrtype);
+/* Does Unbound keep the answer that denies q's name? Not if it made it of the NSEC records around the
+ * name: there are as many of those as somebody cares to ask for. */
+bool kbv_reply_denial_kept(struct module_qstate *qstate, const struct kbv_question *q);
 /* Takes every answer of the kind that is made here out of the message cache, whoever made it, and
  * marks all others, and all RRsets, as not validated: they are when somebody asks for them. */
 void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m);

@@ -328,6 +328,19 @@ const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qs
     return msg ? kbv_reply_rrset(msg->rep, rrtype) : NULL;
 }
 
+bool kbv_reply_denial_kept(struct module_qstate *qstate, const struct kbv_question *q)
+{
+    bool service = q->zone && q->zone->lookup == KBV_LOOKUP_SERVICE;
+    struct msgreply_entry *e = msg_cache_lookup(qstate->env, (uint8_t *)q->name, q->name_len,
+                                                service ? KBV_TYPE_NAPTR : LDNS_RR_TYPE_TLSA,
+                                                LDNS_RR_CLASS_IN, 0, *qstate->env->now, 0);
+
+    if (!e)
+        return false;
+    lock_rw_unlock(&e->entry.lock);
+    return true;
+}
+
 /* A failure must not take the place of what is still good: then the good one is the answer. */
 static bool keep_cached(struct module_qstate *qstate, const struct kbv_verdict *v, size_t n,
                         uint16_t rrtype)

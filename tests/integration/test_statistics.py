@@ -168,7 +168,7 @@ def interval(described, _):
 
 def as_unbound_prints_its_own(described, _):
     """The spans of the histogram, and what is in them: all but what came from the cache."""
-    names = [JS1, JS2, f"_kbv.{JS1}", "_443._tcp.nobody.op-a.example."]
+    names = [JS1, JS2, f"_kbv.{JS1}", "_443._tcp.ns.op-a.example."]
     with Resolver(described, extra=[*PATIENT, "    extended-statistics: yes"]) as resolver:
         for _ in range(3):
             for name in names:
