@@ -1,23 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How many chains are verified for whom, and what is kept of it."""
 
-import datetime
 import itertools
 import os
 import shutil
-import ssl
-import struct
 import subprocess
 import time
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
-
 from kbvtest import programs, tap, verdicts, wire
+from kbvtest.chains import Chains, made_up
 from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same
 from kbvworld import capture
@@ -28,21 +20,9 @@ JS2 = "_443._tcp.js2.op-a.example."         # TLSA 2 0 1 of operator A's CA
 JS1 = "_8003._tcp.js1.op-a.example."        # TLSA 3 1 1
 PKIX = "_443._tcp.pkix.op-v.example."       # TLSA 0 0 1 of operator A's CA, and 1 1 1
 TYPES = ("TYPE65300", "TLSA")
-CHAIN = 5
 SHARE, BURST = 5, 40
 PROXY_PORT = 5399
 TOO_MANY = "too many chain verifications"
-
-
-class Chains:
-    def __init__(self, described):
-        self.files = {name: entry["cert"] for name, entry in described["certs"].items()}
-
-    def request(self, *names, more=()):
-        ders = [ssl.PEM_cert_to_DER_cert(Path(self.files[name]).read_text()) for name in names]
-        ders += more
-        octets = b"".join(struct.pack(">H", len(der)) + der for der in ders)
-        return struct.pack(">BBBBH", 0x11, 0, CHAIN, 0, len(octets)) + octets
 
 
 def limited(share=SHARE, *more):
@@ -159,17 +139,6 @@ def another_bundle(described, chains):
                            check=True, capture_output=True)
             time.sleep(0.5)
             same(f"with {ca}", ask(), [status] * 2)
-
-
-def made_up(n):
-    """A certificate that nobody needs."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"nobody {n}")])
-    day = datetime.timedelta(days=1)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(n + 1) \
-        .public_key(key.public_key()).not_valid_before(now - day).not_valid_after(now + day) \
-        .sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def many_chains(described, chains):

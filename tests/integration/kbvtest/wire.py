@@ -30,8 +30,8 @@ def _skip_name(message, at):
     return at + 1
 
 
-def _option(message):
-    """The octets of the one option 65100 of a reply."""
+def options(message):
+    """The octets of each option 65100 of a reply."""
     counts = struct.unpack(">HHHH", message[4:12])
     at = 12
     for _ in range(counts[0]):
@@ -47,6 +47,11 @@ def _option(message):
             if code == OPTION:
                 found.append(rdata[4:4 + length])
             rdata = rdata[4 + length:]
+    return found
+
+
+def _option(message):
+    found = options(message)
     assert len(found) == 1, f"{len(found)} options {OPTION} in the reply"
     return found[0]
 
