@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Certificates and keys, with OpenSSL as the oracle: where both take a certificate, both find the
- * same key in it, and no key is held for stronger than OpenSSL holds it. */
+ * same key in it, no key is held for stronger than OpenSSL holds it, and what the library makes of
+ * it as a peer's is the same key. */
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <string.h>
 
+#include <kbv/client.h>
+
+#include "lib/digest.h"
 #include "module/core/match.h"
 #include "tests/fuzz/require.h"
 
@@ -50,6 +54,32 @@ static void compare_strength(struct kbv_slice spki)
     ERR_clear_error();
 }
 
+/* The digests are those of the octets that are shown, which are the input's own. */
+static void check_peer(const struct kbv_peer *peer, const uint8_t *data, size_t len)
+{
+    uint8_t digest[KBV_DIGEST_LEN];
+
+    REQUIRE(peer->spki.p >= data && peer->spki.len <= len - (size_t)(peer->spki.p - data));
+    kbv_digest_sha256(peer->spki, digest);
+    REQUIRE(peer->has_spki_sha256 && peer->has_spki_sha512);
+    REQUIRE(memcmp(peer->spki_sha256, digest, sizeof(digest)) == 0);
+    REQUIRE(peer->has_cert_sha256 == (peer->cert.p != NULL));
+    REQUIRE(peer->cert.p == NULL || (peer->cert.p == data && peer->cert.len == len));
+}
+
+static void check_as_peer(const uint8_t *data, size_t len, const struct kbv_slice *spki)
+{
+    struct kbv_peer peer;
+
+    if (kbv_peer_from_spki(&peer, data, len) == KBV_OK)
+        check_peer(&peer, data, len);
+    if (kbv_peer_from_certificate(&peer, data, len) != KBV_OK)
+        return;
+    check_peer(&peer, data, len);
+    if (spki != NULL)
+        REQUIRE(peer.spki.len == spki->len && memcmp(peer.spki.p, spki->p, spki->len) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     const struct kbv_slice der = {data, len};
@@ -60,8 +90,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         compare_strength(der);
     else
         REQUIRE(kbv_der_spki_level(der) == 0);
-    if (kbv_der_certificate_spki(der, &spki) != KBV_OK)
+    if (kbv_der_certificate_spki(der, &spki) != KBV_OK) {
+        check_as_peer(data, len, NULL);
         return 0;
+    }
+    check_as_peer(data, len, &spki);
     REQUIRE(!is_spki);
     REQUIRE(spki.p > data && spki.len < len && (size_t)(spki.p - data) < len - spki.len);
     REQUIRE(kbv_der_spki_check(spki) == KBV_OK);

@@ -50,6 +50,25 @@ static void check_reply(const struct kbv_dns_reply *r, const uint8_t *data, size
         REQUIRE(is_within(r->ede_text, data, len));
 }
 
+/* One letter of the name in the other case is another question (0x20 encoding); no letter, none. */
+static void check_other_case(const struct kbv_dns_question *q, const uint8_t *data, size_t len)
+{
+    struct kbv_dns_question other = *q;
+    struct kbv_dns_reply r;
+    uint8_t name[KBV_NAME_MAX];
+    size_t at = 0;
+
+    memcpy(name, q->name.p, q->name.len);
+    while (at < q->name.len && !((name[at] | 0x20) >= 'a' && (name[at] | 0x20) <= 'z'))
+        at++;
+    if (at == q->name.len) /* length octets are below the letters */
+        return;
+    name[at] ^= 0x20;
+    other.name.p = name;
+    REQUIRE(kbv_dns_reply_read(&other, KBV_EDNS_OPTION_DEFAULT, data, len, &r) ==
+            KBV_DNS_OTHER_CASE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct kbv_dns_question q = question_in(data, len);
@@ -62,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     }
     check_reply(&r, data, len);
+    check_other_case(&q, data, len);
     /* Nobody else's question is answered by it. */
     q.id ^= 1;
     REQUIRE(kbv_dns_reply_read(&q, KBV_EDNS_OPTION_DEFAULT, data, len, &r) == KBV_DNS_OTHER);

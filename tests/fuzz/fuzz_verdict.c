@@ -39,6 +39,26 @@ static void check_sound(const struct kbv_verdict *v)
     REQUIRE(kbv_verdict_select(v, 1, keyed) == 0 && kbv_verdict_order(v, v) == 0);
 }
 
+/* Beside another one of its RRset, which differs in the endpoint's least: one is chosen, the same
+ * in either order, and they have an order. */
+static void check_beside_another(const struct kbv_verdict *v)
+{
+    const bool keyed = v->flags & KBV_FLAG_KEYED;
+    struct kbv_verdict pair[2] = {*v, *v}, turned[2];
+    size_t chosen;
+
+    pair[1].port ^= 1;
+    turned[0] = pair[1];
+    turned[1] = pair[0];
+    REQUIRE((kbv_verdict_order(&pair[0], &pair[1]) < 0) ==
+            (kbv_verdict_order(&pair[1], &pair[0]) > 0));
+    REQUIRE((kbv_verdict_order(&pair[0], &pair[1]) == 0) == !v->has_endpoint);
+    chosen = kbv_verdict_select(pair, 2, keyed);
+    REQUIRE(chosen < 2);
+    if (v->has_endpoint)
+        REQUIRE(kbv_verdict_select(turned, 2, keyed) == 1 - chosen);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static uint8_t again[70000], txt[70000];
@@ -53,6 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     check_sound(&v);
     check_walks(&v);
+    check_beside_another(&v);
+    REQUIRE(kbv_verdict_peek_status(data, len) == v.status);
     REQUIRE(kbv_verdict_encode(&v, again, sizeof(again), &again_len) == KBV_OK);
     REQUIRE(again_len == len && memcmp(again, data, len) == 0);
     REQUIRE(kbv_verdict_encode(&v, again, len - 1, &again_len) == KBV_ERR_SPACE);
