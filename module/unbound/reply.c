@@ -56,6 +56,7 @@ struct answer {
     const struct kbv_module *m;
     struct regional *region;
     bool txt;
+    bool passing; /* the message cache does not get it */
     int64_t now;
 };
 
@@ -65,14 +66,14 @@ struct answer {
 static enum kbv_err append(const struct answer *a, struct rdatas *r, struct kbv_verdict *v,
                            size_t others)
 {
-    /* One without a key is signed once, and kept in the message cache with its signature. */
-    const bool keyed = v->flags & KBV_FLAG_KEYED;
+    /* Signed once: what the message cache keeps with its signature needs no other table. */
+    const bool again = a->passing || v->flags & KBV_FLAG_KEYED;
     uint8_t rr[2 + KBV_RDATA_MAX];
     size_t len;
     enum kbv_err err;
 
     err = a->txt ? kbv_verdict_txt(v, rr + 2, KBV_RDATA_MAX, &len)
-                 : kbv_reply_encode(a->m, v, true, keyed, a->now, rr + 2, KBV_RDATA_MAX, &len);
+                 : kbv_reply_encode(a->m, v, true, again, a->now, rr + 2, KBV_RDATA_MAX, &len);
     if (err)
         return err;
     if (r->total + len + others * KBV_BARE_MAX > KBV_VERDICT_MAX)
@@ -393,7 +394,8 @@ bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k
     const struct kbv_module *m = kbv_module_of(qstate->env);
     bool txt = k->q.form == KBV_FORM_TXT;
     uint32_t now = (uint32_t)*qstate->env->now, ttl = UINT32_MAX;
-    const struct answer a = {m, qstate->region, txt, (int64_t)*qstate->env->now};
+    const struct answer a = {m, qstate->region, txt, keep == KBV_KEEP_NOT,
+                             (int64_t)*qstate->env->now};
     struct rdatas r = {.n = 0};
     struct kbv_policy p;
 
