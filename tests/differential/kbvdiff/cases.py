@@ -174,7 +174,7 @@ class Checker:
         if (v.flags ^ flags) & ~loose:
             yield f"flags are {v.flags}, not {flags}"
         if v.status == oracle.BOUND and judgement and presented.chain and \
-                not getattr(judgement, "openssl", False):
+                not judgement.openssl:
             yield "BOUND, and OpenSSL alone refuses"
         yield from self.times(row, v, status, judgement, asked)
 

@@ -648,6 +648,8 @@ class Judgement:
     match: tuple = (255, 255, 255)
     dates: bool = False
     end: int = NEVER  # notAfter of the path
+    record: bytes = b""  # that matched
+    openssl: bool = False  # it accepts too
 
 
 class Judge:
@@ -678,7 +680,8 @@ class Judge:
             if hit:
                 judgement.status = status
                 if wanted != OPEN:
-                    judgement.match, judgement.end = tuple(hit[1][:3]), hit[2] or NEVER
+                    judgement.record, judgement.end = hit[1], hit[2] or NEVER
+                    judgement.match = tuple(judgement.record[:3])
                     judgement.dates = hit[2] is not None
                 break
         if presented.chain:
@@ -688,11 +691,17 @@ class Judge:
     def compare(self, row, presented, judgement, now):
         """OpenSSL alone, with all records of DANE's usages at once, without any store, and all of
         PKIX's, under the bundle: nothing that it refuses may be BOUND."""
-        judgement.openssl = accepted = any(
+        accepted = any(
             self.accepts(row, [one for one in row.associations if (one[0] < 2) == pkix],
                          presented, now) for pkix in (False, True))
+        # A full certificate of one record can lead the path of another astray: the set is refused
+        # where the record that matches is accepted. RFC 7671 section 8: any match will do.
+        alone = judgement.status == BOUND and not accepted and \
+            self.accepts(row, [judgement.record], presented, now)
+        judgement.openssl = accepted or alone
         if judgement.status == BOUND:
-            self.classes["both accept" if accepted else "OPENSSL ALONE REFUSES"] += 1
+            self.classes["both accept" if accepted else "both accept, OpenSSL only without the "
+                         "other records" if alone else "OPENSSL ALONE REFUSES"] += 1
         elif accepted:
             self.classes[f"OpenSSL alone accepts: {self.why}, {NAMES[judgement.status]}"] += 1
         else:
