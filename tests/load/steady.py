@@ -81,7 +81,7 @@ class Steady:
 
     def _ask_known(self, until):
         while time.monotonic() < until:
-            soak.sample(self.load.world, self.load.cases, self.samples, 53)
+            soak.sample(self.load.world, self.load.cases, self.samples, 53, self.load.signer)
             time.sleep(1 / LOOKED_AT_PER_S)
 
     def _watch(self, pid, start, until):
@@ -106,7 +106,8 @@ class Steady:
         return perf, floods
 
     def run(self):
-        with Resolver(self.described, "steady", extra=SETTINGS) as resolver:
+        with Resolver(self.described, "steady",
+                      extra=[*SETTINGS, *self.load.signer.conf()]) as resolver:
             pid, start = resolver.process.pid, time.monotonic()
             for case in self.load.cases:
                 resolver.ask(case["name"], "TYPE65300", timeout_s=120)
