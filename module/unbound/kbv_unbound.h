@@ -89,6 +89,15 @@ int kbv_anchors_changed(struct module_env *env, struct val_anchors *others);
  * a fast_reload, which does not start modules again, while no thread works on a query. */
 void kbv_anchors_forget(struct module_env *env);
 
+/*
+ * budget.c: how many questions a verdict may send upstream, with all its sub-queries. inherit: when
+ * qstate makes sub; release: when a query ends; spend: before a question is sent, true if it must
+ * not be. A query that no verdict made has no budget, and all three do nothing.
+ */
+void kbv_budget_inherit(struct module_qstate *sub, const struct module_qstate *qstate);
+void kbv_budget_release(struct module_qstate *qstate);
+int kbv_budget_spend(struct module_qstate *qstate);
+
 /* static.c: true if the module relies on this option, "name:", as it was when it started; then
  * unbound-control's set_option must not change it. */
 int kbv_option_fixed(struct module_env *env, const char *option);

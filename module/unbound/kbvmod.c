@@ -262,6 +262,23 @@ static uint32_t keep_for(struct module_qstate *qstate, const struct kbv_qstate *
     return KBV_KEEP_LIFE;
 }
 
+/* What a path found; what did not come because the verdict had asked enough is a limit. NULL: no
+ * memory. The verdict will point into it. */
+static const struct kbv_evidence *found_by(struct module_qstate *qstate,
+                                           const struct kbv_evidence *e)
+{
+    struct kbv_evidence *found;
+
+    if (e->finding != KBV_FOUND_FAILURE || !kbv_budget_is_spent(qstate))
+        return e;
+    found = regional_alloc_init(qstate->region, e, sizeof(*e));
+    if (!found)
+        return NULL;
+    found->finding = KBV_FOUND_LIMIT;
+    snprintf(found->reason, sizeof(found->reason), "too many questions upstream");
+    return found;
+}
+
 /* The evidence is complete: judge every path. */
 static void conclude_lookup(struct module_qstate *qstate, const struct kbv_module *m, int id,
                             struct kbv_qstate *k)
@@ -279,11 +296,12 @@ static void conclude_lookup(struct module_qstate *qstate, const struct kbv_modul
     for (size_t i = 0; i < n; i++) {
         uint8_t *assoc = regional_alloc(qstate->region, KBV_ASSOCIATIONS_MAX);
         uint8_t *names = regional_alloc(qstate->region, KBV_REFERENCE_NAMES_MAX * KBV_NAME_MAX);
-        if (!assoc || !names) {
+        const struct kbv_evidence *found = found_by(qstate, &e[i]);
+        if (!assoc || !names || !found) {
             ok = false;
             break;
         }
-        kbv_judge_base(&e[i], &p, (int64_t)*qstate->env->now, assoc, KBV_ASSOCIATIONS_MAX, names,
+        kbv_judge_base(found, &p, (int64_t)*qstate->env->now, assoc, KBV_ASSOCIATIONS_MAX, names,
                        &v[i]);
         if (v[i].status == KBV_STATUS_LIMIT)
             kbv_count(m, KBV_STATS_LIMIT_DISCOVERY);
@@ -362,7 +380,7 @@ static void start_lookup(struct module_qstate *qstate, struct kbv_module *m, int
     }
     k->counted = true;
     k->lookup = kbv_lookup_create(&mem, &k->q);
-    if (!k->lookup) {
+    if (!k->lookup || !kbv_budget_start(qstate)) {
         finish(qstate, id, false);
         return;
     }

@@ -82,6 +82,12 @@ void kbv_subquery_finished(struct module_qstate *sub, struct module_qstate *supe
 bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, int64_t now,
                      bool absolute, struct regional *region, bool copy, struct kbv_answer *out);
 
+/* budget.c */
+/* Gives a query, and all that will be asked for its sake, a budget. False: no memory. */
+bool kbv_budget_start(struct module_qstate *qstate);
+/* Whether something was not asked for want of it. */
+bool kbv_budget_is_spent(const struct module_qstate *qstate);
+
 /* reply.c */
 #define KBV_KEEP_NOT  0          /* [s] an answer that the message cache does not get */
 #define KBV_KEEP_LIFE UINT32_MAX /* for as long as the verdicts live */
