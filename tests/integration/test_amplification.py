@@ -8,7 +8,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
-from kbvtest import programs, spec, tap, verdicts
+from kbvtest import programs, spec, tap, verdicts, wire
 from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same
 from kbvtest.verdicts import kbv_decode
@@ -21,6 +21,8 @@ SIZES = (None, 0, 512, 1232, 4096, 65535)  # of the client's EDNS; None: it has 
 SETTINGS = [(size, dnssec) for size in SIZES for dnssec in (False, True) if size is not None or
             not dnssec]
 OPTION = 65100
+# With the option the answer would not fit; nor without it.
+LARGE = ("_443._tcp.many21.op-v.example.", "_443._tcp.many30.op-v.example.")
 OWN_TYPES = ("TLSA", "TXT", "ANY", "DNSKEY", "NAPTR", "SRV", "SOA", "NS", "A", "DS")
 NEVER = {"NONE"}
 
@@ -111,6 +113,9 @@ class Amplification:
         found = text_statuses(reply) if rrtype == "TXT" else statuses(reply, bool(options))
         for status in found:
             self.by_status.setdefault(status, Most()).add(form, query, reply)
+        if options and (size or 0) >= UDP_MAX and not reply[2] & 2:
+            same(f"options in the reply to {form} {name} {rrtype} {settings}",
+                 len(wire.options(reply)), 1)
         if not found:
             assert reply[2] & 2 or size is None and options, \
                 f"{form} {name} {rrtype} {settings}: neither verdict nor TC"
@@ -140,6 +145,8 @@ class Amplification:
                            [spec.request("spki-sha256", key, bytes(16))])
         for settings in SETTINGS[1:]:
             self._ours("option on local data", LOCAL, "TLSA", settings, [spec.request()])
+            for name, rrtype in itertools.product(LARGE, ("TYPE65300", "TLSA")):
+                self._ours("option without key", name, rrtype, settings, [spec.request()])
 
     def malformed(self):
         """Malformed options, two of them, malformed digest names."""
