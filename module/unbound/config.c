@@ -420,6 +420,8 @@ int kbv_config_check(struct config_file *cfg, int ahead)
     bool leftmost, ok;
     size_t n = stack_count(cfg->module_conf, &leftmost);
 
+    if (n == 0)
+        kbv_trust_unknown();
     if (n == 0 && kbv_line(cfg->kbv_lines) == NULL)
         return 1;
     o = kbv_config_read(cfg, ahead);

@@ -82,10 +82,10 @@ void kbv_signatures_in_time_first(struct module_env *env, struct ub_packed_rrset
 void kbv_signature_verified(struct module_env *env, struct ub_packed_rrset_key *rrset,
                             size_t index);
 
-/* static.c: true if these trust anchors are others than env's, and kbv is in the running stack. */
+/* trust.c: true if these trust anchors are others than env's, and kbv is in the running stack. */
 int kbv_anchors_changed(struct module_env *env, struct val_anchors *others);
 
-/* static.c: nothing in the caches counts as validated any more, and no verdict is left in them. For
+/* trust.c: nothing in the caches counts as validated any more, and no verdict is left in them. For
  * a fast_reload, which does not start modules again, while no thread works on a query. */
 void kbv_anchors_forget(struct module_env *env);
 

@@ -152,7 +152,10 @@ static int kbv_init(struct module_env *env, int id)
     }
     /* The caches may be older than this configuration (reload_keep_cache): other zones, records of
      * the network under what is our type now, and what was validated with other trust anchors. */
-    kbv_reply_forget_all(env, m);
+    if (kbv_trust_start(env))
+        kbv_reply_forget_verdicts(env, m);
+    else
+        kbv_reply_forget_all(env, m);
     atomic_store(&running_rrtype, m->opts->rrtype);
     atomic_fetch_add(&running, 1);
     return 1;
@@ -163,6 +166,7 @@ static void kbv_deinit(struct module_env *env, int id)
     struct kbv_module *m = env->modinfo[id];
     if (!m)
         return;
+    kbv_trust_end(env);
     atomic_fetch_sub(&running, 1);
     kbv_option_unregister(env, id);
     delete_module(m);

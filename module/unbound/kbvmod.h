@@ -107,8 +107,10 @@ const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qs
 /* Does Unbound keep the answer that denies q's name? Not if it made it of the NSEC records around the
  * name: there are as many of those as somebody cares to ask for. */
 bool kbv_reply_denial_kept(struct module_qstate *qstate, const struct kbv_question *q);
-/* Takes every answer of the kind that is made here out of the message cache, whoever made it, and
- * marks all others, and all RRsets, as not validated: they are when somebody asks for them. */
+/* Takes every answer of the kind that is made here out of the message cache, whoever made it. */
+void kbv_reply_forget_verdicts(struct module_env *env, const struct kbv_module *m);
+/* Besides, marks all others, and all RRsets, as not validated: they are when somebody asks for
+ * them. */
 void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m);
 /* Takes the verdicts of name, a wire name of len octets, in all their forms, or with NULL all
  * verdicts, out of the caches, and sees to it that those in progress are not kept. How many answers
@@ -136,6 +138,13 @@ void kbv_count(const struct kbv_module *m, enum kbv_figure figure);
 void kbv_count_verdict(const struct kbv_module *m, enum kbv_status status);
 void kbv_count_time(const struct kbv_module *m, const struct timeval *from,
                     const struct timeval *to);
+
+/* trust.c; where modules are started and ended */
+/* True if validated data rests on the same as when kbv_trust_end() was called. */
+bool kbv_trust_start(struct module_env *env);
+void kbv_trust_end(struct module_env *env);
+/* A stack without the module runs now: nobody looks at what it puts into the caches. */
+void kbv_trust_unknown(void);
 
 /* option.c */
 /* Registers and removes the reply callbacks. */

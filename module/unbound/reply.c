@@ -241,12 +241,19 @@ static void forget_message(struct lruhash_entry *e, void *arg)
     const struct msgreply_entry *key = e->key;
     struct reply_info *rep = e->data;
 
-    rep->security = sec_status_unchecked;
     if (key->key.qtype == *rrtype || kbv_name_under_kbv(key->key.qname, key->key.qname_len))
         expire_message(rep);
 }
 
-static void forget_rrset(struct lruhash_entry *e, void *arg)
+static void distrust_message(struct lruhash_entry *e, void *arg)
+{
+    struct reply_info *rep = e->data;
+    (void)arg;
+
+    rep->security = sec_status_unchecked;
+}
+
+static void distrust_rrset(struct lruhash_entry *e, void *arg)
 {
     struct packed_rrset_data *d = e->data;
     (void)arg;
@@ -254,14 +261,21 @@ static void forget_rrset(struct lruhash_entry *e, void *arg)
     d->security = sec_status_unchecked;
 }
 
-void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m)
+void kbv_reply_forget_verdicts(struct module_env *env, const struct kbv_module *m)
 {
     uint16_t rrtype = m->opts->rrtype;
 
     if (env->msg_cache)
         slabhash_traverse(env->msg_cache, 1, forget_message, &rrtype);
+}
+
+void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m)
+{
+    kbv_reply_forget_verdicts(env, m);
+    if (env->msg_cache)
+        slabhash_traverse(env->msg_cache, 1, distrust_message, NULL);
     if (env->rrset_cache)
-        slabhash_traverse(&env->rrset_cache->table, 1, forget_rrset, NULL);
+        slabhash_traverse(&env->rrset_cache->table, 1, distrust_rrset, NULL);
 }
 
 /* Whose verdicts are to be forgotten. */

@@ -10,13 +10,10 @@
 #include "services/mesh.h"
 #include "services/modstack.h"
 #include "sldns/sbuffer.h"
-#include "util/data/dname.h"
 #include "util/data/msgreply.h"
 #include "util/data/packed_rrset.h"
 #include "util/module.h"
-#include "util/rbtree.h"
 #include "util/storage/slabhash.h"
-#include "validator/val_anchor.h"
 #include "validator/val_kcache.h"
 
 #include "kbv_unbound.h"
@@ -137,61 +134,4 @@ void kbv_signature_verified(struct module_env *env, struct ub_packed_rrset_key *
 
     if (index > 0 && index < d->rrsig_count && kbv_module_of(env) != NULL)
         to_front(d, index);
-}
-
-static bool same_records(const struct ub_packed_rrset_key *a, const struct ub_packed_rrset_key *b)
-{
-    if (a == NULL || b == NULL)
-        return a == b;
-    return rrsetdata_equal(a->entry.data, b->entry.data) != 0;
-}
-
-static bool same_anchor(struct trust_anchor *a, struct trust_anchor *b)
-{
-    bool same;
-
-    lock_basic_lock(&a->lock);
-    lock_basic_lock(&b->lock);
-    same = a->dclass == b->dclass && query_dname_compare(a->name, b->name) == 0 &&
-           same_records(a->ds_rrset, b->ds_rrset) && same_records(a->dnskey_rrset, b->dnskey_rrset);
-    lock_basic_unlock(&b->lock);
-    lock_basic_unlock(&a->lock);
-    return same;
-}
-
-/* The anchors of both, in their order. Insecure names are among them, without keys. */
-static bool same_anchors(struct val_anchors *a, struct val_anchors *b)
-{
-    rbnode_type *in_a, *in_b;
-    bool same = true;
-
-    lock_basic_lock(&a->lock);
-    lock_basic_lock(&b->lock);
-    in_a = rbtree_first(a->tree);
-    in_b = rbtree_first(b->tree);
-    while (same && in_a != RBTREE_NULL && in_b != RBTREE_NULL) {
-        same = same_anchor((struct trust_anchor *)in_a, (struct trust_anchor *)in_b);
-        in_a = rbtree_next(in_a);
-        in_b = rbtree_next(in_b);
-    }
-    same = same && in_a == RBTREE_NULL && in_b == RBTREE_NULL;
-    lock_basic_unlock(&b->lock);
-    lock_basic_unlock(&a->lock);
-    return same;
-}
-
-int kbv_anchors_changed(struct module_env *env, struct val_anchors *others)
-{
-    return kbv_module_of(env) != NULL && !same_anchors(env->anchors, others);
-}
-
-void kbv_anchors_forget(struct module_env *env)
-{
-    const struct kbv_module *m = kbv_module_of(env);
-
-    if (m == NULL)
-        return;
-    if (env->key_cache != NULL)
-        slabhash_clear(env->key_cache->slab);
-    kbv_reply_forget_all(env, m);
 }
