@@ -98,6 +98,10 @@ void kbv_budget_inherit(struct module_qstate *sub, const struct module_qstate *q
 void kbv_budget_release(struct module_qstate *qstate);
 int kbv_budget_spend(struct module_qstate *qstate);
 
+/* static.c: asked before the caches are. A clock that went back makes everything in them live
+ * longer than its TTL, counted from a time that never was: then it is all expired. */
+void kbv_clock_check(struct module_env *env);
+
 /* static.c: true if the module relies on this option, "name:", as it was when it started; then
  * unbound-control's set_option must not change it. */
 int kbv_option_fixed(struct module_env *env, const char *option);

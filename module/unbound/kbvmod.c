@@ -294,6 +294,10 @@ static void conclude_lookup(struct module_qstate *qstate, const struct kbv_modul
     bool ok = true;
 
     qstate->env->detach_subs(qstate);
+    if (*qstate->env->now < k->began) { /* the TTLs were counted by a clock that was wrong */
+        finish(qstate, id, false);
+        return;
+    }
     kbv_policy_for(m, k->q.name, k->q.name_len, &p);
     if (n > KBV_VERDICTS_MAX)
         n = KBV_VERDICTS_MAX;
@@ -422,6 +426,7 @@ static void start(struct module_qstate *qstate, struct kbv_module *m, int id)
     }
     qstate->minfo[id] = k;
     k->flushes = atomic_load(&m->flushes);
+    k->began = *qstate->env->now;
     kbv_question_read(m->opts, qi->qname, qi->qname_len, qi->qtype, &k->q);
     if (k->q.form == KBV_FORM_NODATA)
         finish(qstate, id, kbv_reply_nodata(qstate));

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "../core/judge.h"
 #include "../core/lookup.h"
@@ -56,6 +57,7 @@ struct kbv_qstate {
     bool counted;                           /* in kbv_module.pending */
     struct comm_timer *deadline;            /* NULL until something is waited for */
     bool late;                              /* it is over */
+    time_t began;                           /* [s] by the clock of then */
 };
 
 /* kbvmod.c */
@@ -117,6 +119,8 @@ void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m);
  * there were. */
 size_t kbv_reply_forget(struct module_env *env, struct kbv_module *m, const uint8_t *name,
                         size_t len);
+/* Expires all answers and records, those of others too; verdicts in progress are not kept. */
+void kbv_reply_expire_all(struct module_env *env, struct kbv_module *m);
 /* The RRset of that type in the answer section if it was made here, or NULL. */
 const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, uint16_t type);
 /* Decodes the RRs of rrset into v (room for max); how many. Malformed ones are passed over: none is

@@ -261,6 +261,28 @@ static void distrust_rrset(struct lruhash_entry *e, void *arg)
     d->security = sec_status_unchecked;
 }
 
+static void expire_any_message(struct lruhash_entry *e, void *arg)
+{
+    (void)arg;
+    expire_message(e->data);
+}
+
+static void expire_any_rrset(struct lruhash_entry *e, void *arg)
+{
+    struct packed_rrset_data *d = e->data;
+    (void)arg;
+
+    d->ttl = 0;
+}
+
+void kbv_reply_expire_all(struct module_env *env, struct kbv_module *m)
+{
+    /* First: see store(). */
+    atomic_fetch_add(&m->flushes, 1);
+    slabhash_traverse(env->msg_cache, 1, expire_any_message, NULL);
+    slabhash_traverse(&env->rrset_cache->table, 1, expire_any_rrset, NULL);
+}
+
 void kbv_reply_forget_verdicts(struct module_env *env, const struct kbv_module *m)
 {
     uint16_t rrtype = m->opts->rrtype;

@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "services/mesh.h"
@@ -134,4 +136,31 @@ void kbv_signature_verified(struct module_env *env, struct ub_packed_rrset_key *
 
     if (index > 0 && index < d->rrsig_count && kbv_module_of(env) != NULL)
         to_front(d, index);
+}
+
+/* [s] Threads read the clock on their own; on a busy machine one of them may be that far behind. */
+#define CLOCK_BACK_S 10
+
+void kbv_clock_check(struct module_env *env)
+{
+    /* Of the process, as caches may outlive the module. */
+    static _Atomic int64_t latest;
+    struct kbv_module *m = kbv_module_of(env);
+    int64_t now, known;
+
+    if (m == NULL)
+        return;
+    now = (int64_t)*env->now;
+    known = atomic_load_explicit(&latest, memory_order_relaxed);
+    if (now > known)
+        atomic_store_explicit(&latest, now, memory_order_relaxed);
+    if (now >= known - CLOCK_BACK_S || !atomic_compare_exchange_strong(&latest, &known, now))
+        return;
+    log_warn("kbv: the clock went back by %" PRId64 " s: nothing in the caches counts",
+             known - now);
+    if (env->key_cache != NULL)
+        slabhash_clear(env->key_cache->slab);
+    kbv_reply_expire_all(env, m);
+    if (m->cache)
+        kbv_cache_flush(m->cache);
 }
