@@ -2,54 +2,18 @@
 """The stack `kbv validator cachedb iterator` with Redis: sub-answers are shared and validated again,
 verdicts are not stored, and a Redis that goes away does no harm."""
 
-import shutil
-import subprocess
 import time
-from pathlib import Path
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig
+from kbvtest.redis import PORT, Redis
 from kbvtest.resolver import Resolver
 from kbvtest.tap import same, within
 from kbvworld import capture
 
-PORT = 6379
 # One of each sort is enough here: statuses that rest on proof, on its absence, on its failure.
 CASES = ("joineui-a", "joineui-b", "netid-a", "sender", "deveui-ca", "unregistered", "unsigned-host",
          "bogus-tlsa", "stripped-naptr", "wrong-length", "rollover", "tlsa-alias", "servfail-srv")
-
-
-class Redis:
-    """A Redis of this test's own, without files."""
-
-    def __init__(self, described):
-        self.log = Path(described["dir"]) / "redis.log"
-        self.process = None
-
-    def __enter__(self):
-        program = shutil.which("redis-server")
-        assert program, "no redis-server"
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [program, "--port", str(PORT), "--bind", "127.0.0.1", "--save", "",
-                 "--appendonly", "no", "--daemonize", "no"], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, cwd=self.log.parent)
-        deadline = time.monotonic() + 10
-        while self.cli("ping") != "PONG":
-            assert time.monotonic() < deadline, f"Redis does not start: {self.log.read_text()}"
-            time.sleep(0.05)
-        return self
-
-    def cli(self, *words):
-        return subprocess.run(["redis-cli", "-p", str(PORT), *words], capture_output=True,
-                              text=True, check=False).stdout.strip()
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-    def __exit__(self, *_):
-        self.stop()
 
 
 def resolver(described):

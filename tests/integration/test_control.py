@@ -30,13 +30,6 @@ FIXED = {
 }
 
 
-def knows_fast_reload():
-    """Unbound 1.23 and newer."""
-    usage = subprocess.run([str(programs.CONTROL), "-h"], check=False, capture_output=True,
-                           text=True)
-    return "fast_reload" in usage.stdout + usage.stderr
-
-
 def reload(resolver, verb, old="", new=""):
     """Reloads, with old replaced by new in the configuration; returns once it answers again."""
     text = resolver.conf.read_text()
@@ -109,7 +102,7 @@ def set_option_of_others(described, _):
 
 def security_of(resolver, name, rrtype="TLSA"):
     """As the message cache has it: 5 is secure, 0 not validated yet."""
-    status, dump = control(resolver, "dump_cache")
+    status, dump = resolver.control("dump_cache")
     same("exit status of dump_cache", status, 0)
     # msg NAME CLASS TYPE FLAGS QDCOUNT TTL SECURITY …
     return [words[7] for words in map(str.split, dump.splitlines())
@@ -435,7 +428,7 @@ def main():
                set_option_with_cachedb, described, world)
     suite.test("set_option of other options, and without kbv", set_option_of_others, described,
                world)
-    fast = FAST_RELOADS if knows_fast_reload() else ()
+    fast = FAST_RELOADS if programs.knows_fast_reload() else ()
     for verb in ("reload_keep_cache", *fast):
         suite.test(f"{verb} keeps the caches", kept, described, world, verb)
     for name, function in [

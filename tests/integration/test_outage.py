@@ -200,9 +200,7 @@ def main():
         ("no authority in reach: TEMPFAIL, recovery by itself", root_gone),
         ("verdicts after unbound-control reload", reload_keeps_working),
         ("changed options after unbound-control reload", reload_takes_options)]
-    usage = subprocess.run([str(programs.CONTROL), "-h"], check=False, capture_output=True,
-                           text=True)
-    if "fast_reload" in usage.stdout + usage.stderr:
+    if programs.knows_fast_reload():
         tests.append(("verdicts after unbound-control fast_reload", fast_reload))
     for name, function in tests:
         suite.test(name, function, described, world)

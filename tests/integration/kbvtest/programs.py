@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[3]
@@ -31,6 +32,12 @@ def missing(*programs):
     """What of the programs is not built, as a sentence; empty if everything is there."""
     absent = [str(program) for program in programs if not os.access(program, os.X_OK)]
     return f"not built: {' '.join(absent)} (KBV_BUILD_DIR={BUILD})" if absent else ""
+
+
+def knows_fast_reload():
+    """Unbound 1.23 and newer."""
+    usage = subprocess.run([str(CONTROL), "-h"], check=False, capture_output=True, text=True)
+    return "fast_reload" in usage.stdout + usage.stderr
 
 
 def world():
