@@ -118,8 +118,9 @@ class Other:
         self.known[question] = now or before
 
     def _loop(self):
-        for question in itertools.cycle(self.questions):
-            if self._ending.wait(1 / OTHERS_PER_S):
+        """Each question once at least, however soon the flood is over."""
+        for number, question in enumerate(itertools.cycle(self.questions)):
+            if self._ending.wait(1 / OTHERS_PER_S) and number >= len(self.questions):
                 return
             self._once(question)
 
