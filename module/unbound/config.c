@@ -375,6 +375,23 @@ static bool local_check(const struct config_file *cfg, const struct config_str2l
     return true;
 }
 
+/* Records that local zones give to clients with a tag, without their names. */
+static bool tags_check(const struct config_str3list *datas, const char *key,
+                       const struct config_file *cfg, uint16_t rrtype)
+{
+    char rr[LDNS_RR_BUF_SIZE];
+
+    for (; datas != NULL; datas = datas->next) {
+        int n = snprintf(rr, sizeof(rr), ". %s", datas->str3);
+
+        if (n > 0 && (size_t)n < sizeof(rr) && rr_is_ours(rr, rrtype)) {
+            log_local(cfg, key, datas->str3, NULL, rrtype);
+            return false;
+        }
+    }
+    return true;
+}
+
 int kbv_local_zone_refused(const uint8_t *name, size_t len, kbv_say_func_type *say, void *to)
 {
     if (!kbv_running() || !kbv_name_under_kbv(name, len))
@@ -399,7 +416,9 @@ int kbv_local_data_refused(const char *rr, kbv_say_func_type *say, void *to)
 static bool answers_check(const struct config_file *cfg, uint16_t rrtype)
 {
     if (!local_check(cfg, cfg->local_zones, cfg->local_zones_nodefault, cfg->local_data, NULL,
-                     rrtype))
+                     rrtype) ||
+        !tags_check(cfg->acl_tag_datas, "access-control-tag-data", cfg, rrtype) ||
+        !tags_check(cfg->interface_tag_datas, "interface-tag-data", cfg, rrtype))
         return false;
     for (const struct config_view *v = cfg->views; v != NULL; v = v->next)
         if (!local_check(cfg, v->local_zones, v->local_zones_nodefault, v->local_data, v->name,
@@ -461,6 +480,7 @@ int kbv_config_same(struct config_file *a, struct config_file *b)
     const struct kbv_conf_line *la = kbv_line(a->kbv_lines), *lb = kbv_line(b->kbv_lines);
     bool left;
 
+                          */
     if (stack_count(a->module_conf, &left) != stack_count(b->module_conf, &left))
         return 0;
     for (; la != NULL && lb != NULL; la = kbv_line(la->next), lb = kbv_line(lb->next))

@@ -513,12 +513,27 @@ static int on_reply(struct query_info *qinfo, struct module_qstate *qstate, stru
     return 1;
 }
 
+/* Local data, an auth-zone that answers clients, or a policy zone answer before any module, and two
+ * of them may come from afar, by zone transfer. Records that are made here alone are none of
+ * theirs, for who asks without an option would take them for verdicts. */
+static void withhold_records(const struct kbv_module *m, const struct query_info *qinfo,
+                             struct reply_info *rep)
+{
+    if (!qinfo || !rep || qinfo->qclass != LDNS_RR_CLASS_IN ||
+        (qinfo->qtype != m->opts->rrtype && !kbv_name_under_kbv(qinfo->qname, qinfo->qname_len)))
+        return;
+    rep->rrsets += rep->an_numrrsets;
+    rep->rrset_count -= rep->an_numrrsets;
+    rep->an_numrrsets = 0;
+}
+
 static int on_local_reply(struct query_info *qinfo, struct module_qstate *qstate,
                           struct reply_info *rep, int rcode, struct edns_data *edns,
                           struct edns_option **out, struct comm_reply *repinfo,
                           struct regional *region, struct timeval *start_time, int id, void *arg)
 {
     (void)id;
+    withhold_records(arg, qinfo, rep);
     serve(arg, qinfo, qstate, rep, rcode, edns, out, repinfo, region, start_time, true);
     return 1;
 }
