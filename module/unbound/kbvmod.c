@@ -472,8 +472,13 @@ static void kbv_operate(struct module_qstate *qstate, enum module_ev event, int 
 static void kbv_inform_super(struct module_qstate *qstate, int id, struct module_qstate *super)
 {
     struct kbv_qstate *k = super->minfo[id];
-    if (k)
-        kbv_subquery_finished(qstate, super, k);
+    const struct kbv_qstate *base = qstate->minfo[id];
+
+    if (!k)
+        return;
+    if (base) /* it may have begun before a flush, and this one after: it rests on what base knew */
+        k->flushes = base->flushes;
+    kbv_subquery_finished(qstate, super, k);
 }
 
 static void kbv_clear(struct module_qstate *qstate, int id)
