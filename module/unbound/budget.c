@@ -34,7 +34,7 @@
 /* All queries of one mesh, and so of one thread, are the only ones that see it. */
 struct kbv_budget {
     unsigned holders;
-    int left;
+    int64_t left;
     bool spent;
 };
 
@@ -44,7 +44,8 @@ bool kbv_budget_start(struct module_qstate *qstate)
 
     if (!b)
         return false;
-    *b = (struct kbv_budget){.holders = 1, .left = QUOTAS * qstate->env->cfg->max_global_quota};
+    *b = (struct kbv_budget){.holders = 1,
+                             .left = (int64_t)QUOTAS * qstate->env->cfg->max_global_quota};
     qstate->kbv_budget = b;
     return true;
 }

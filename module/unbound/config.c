@@ -480,6 +480,7 @@ int kbv_config_same(struct config_file *a, struct config_file *b)
     const struct kbv_conf_line *la = kbv_line(a->kbv_lines), *lb = kbv_line(b->kbv_lines);
     bool left;
 
+    kbv_trust_unknown(); /* others of the settings that a fast_reload brings may concern validation
                           */
     if (stack_count(a->module_conf, &left) != stack_count(b->module_conf, &left))
         return 0;
