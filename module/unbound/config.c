@@ -111,6 +111,16 @@ static char *file_path(struct config_file *cfg, const char *value, bool ahead)
     return strdup(len != 0 && strncmp(cfg->chrootdir, value, len) == 0 ? value + len : value);
 }
 
+/* "/var/lib2" begins as the chroot "/var/lib" does. Unbound cuts that off and looks for "2"
+ * wherever it is by then, unbound-checkconf finds the file outside: it is another one, and may be
+ * another key. */
+static bool misreads_chroot(const struct config_file *cfg, const char *value)
+{
+    size_t len = cfg->chrootdir != NULL ? strlen(cfg->chrootdir) : 0;
+
+    return len != 0 && strncmp(cfg->chrootdir, value, len) == 0 && value[len] != '/';
+}
+
 /* Whom Unbound becomes; NULL: it stays who it is. */
 static const struct passwd *becomes(const struct config_file *cfg)
 {
@@ -165,9 +175,18 @@ static bool readable_then(const struct config_file *cfg, const struct kbv_conf_l
 static enum kbv_err set_file(struct kbv_options *o, struct config_file *cfg, bool ahead,
                              const struct kbv_conf_line *l, char message[MESSAGE_MAX])
 {
-    char *path = file_path(cfg, l->value, ahead);
+    char *path;
     enum kbv_err err;
 
+    if (misreads_chroot(cfg, l->value)) {
+        snprintf(
+            message, MESSAGE_MAX,
+            "it is not below the chroot \"%.200s\", though it begins so: expected a path below "
+            "it, or one that does not begin so",
+            cfg->chrootdir);
+        return KBV_ERR_FORMAT;
+    }
+    path = file_path(cfg, l->value, ahead);
     if (path == NULL) {
         snprintf(message, MESSAGE_MAX, "out of memory");
         return KBV_ERR_NOMEM;
