@@ -6,6 +6,7 @@ records. Certificate paths are OpenSSL's affair (engine.c). Where more than one 
 (of two failures on one way either counts) a row says which.
 """
 
+import copy
 import hashlib
 import struct
 import subprocess
@@ -102,7 +103,7 @@ class Reading:
 
 
 def _follow(reading, qname, qtype):
-    """Goes along the aliases; (end, hops)."""
+    """Goes along the aliases; (end, hops, names that were passed)."""
     end, hops, seen = qname, 0, set()
     while not reading.has(end, qtype) and hops < 20 and end not in seen:
         seen.add(end)
@@ -115,14 +116,15 @@ def _follow(reading, qname, qtype):
         else:
             break
         hops += 1
-    return end, hops
+    return end, hops, seen
 
 
 # RFC 8914: what Unbound says where validation failed; of any other failure it says something else.
 BOGUS_EDES = {1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 27}
 
 
-def read(message, qname, qtype, now):
+def read(message, qname, qtype, now, covered):
+    """What a stock Unbound's answer proves. covered: whether it was told how to validate a name."""
     if message is None:
         return Step(TEMPFAIL, aliases=TEMPFAIL)
     if message.rcode not in (wire.NOERROR, wire.NXDOMAIN):
@@ -130,11 +132,11 @@ def read(message, qname, qtype, now):
             BOGUS_EDES & set(message.edes()) else TEMPFAIL
         return Step(failed, aliases=failed)
     reading = Reading(message.answer, now)
-    end, hops = _follow(reading, qname, qtype)
+    end, hops, passed = _follow(reading, qname, qtype)
     step = Step(RECORDS, end=end, hops=hops)
-    if not message.ad:
-        step.aliases = INSECURE if hops else RECORDS
-        step.outcome = INSECURE
+    if not message.ad:  # RFC 4035 section 4.3: no trust anchor would tell whether it is signed
+        step.outcome = INSECURE if all(map(covered, passed | {end})) else INDETERMINATE
+        step.aliases = step.outcome if hops else RECORDS
         step.rdatas = [row[3] for row in message.answer if row[0] == end and row[1] == qtype]
         return step
     step.aliases = STALE if reading.stale else RECORDS
@@ -258,6 +260,11 @@ class Discovery:
     def __init__(self, tree, engine, workers=12):
         self.tree, self.engine, self.answers, self.lock = tree, engine, {}, threading.Lock()
         self.pool = ThreadPoolExecutor(workers)
+        self.told = [zone.name for zone in tree.anchored] + tree.unchecked
+
+    def covered(self, name):
+        """At or below a trust anchor, or told to be unsigned."""
+        return any(wire.below(name, one) for one in self.told)
 
     # -------------------------------------------------------------------------- asking
 
@@ -281,7 +288,11 @@ class Discovery:
                 time.sleep(6)  # a failure of the moment is kept for five
             future.set()
         future.wait()
-        return read(future.answer, qname, qtype, int(time.time()))
+        return read(future.answer, qname, qtype, int(time.time()), self.covered)
+
+    def answer(self, qname, qtype):
+        """The stock Unbound's answer as it came, None if none did or nobody asked yet."""
+        return getattr(self.answers.get((qname, qtype)), "answer", None)
 
     def rows(self, subject):
         return self.strict(subject.name, self.discover(subject))
@@ -303,7 +314,7 @@ class Discovery:
         if identifier(subject.name, suffix) is None:
             return [Row({BAD_INPUT}, subject.name)]
         if suffix.lookup == "identity":
-            return [self.literal(subject.name, False)]
+            return [self.published_at(subject.name, False)]
         return self.service(subject.name, suffix)
 
     # ------------------------------------------------------------------------- one step
@@ -318,6 +329,11 @@ class Discovery:
                    lives=path.lives, **more)
 
     def literal(self, name, server):
+        if not self.tree.literal:
+            return Row({REFUSED}, name)
+        return self.published_at(name, server)
+
+    def published_at(self, name, server):
         step = self.ask(name, wire.TLSA)
         path = Path().take(step)
         names = [wire.join(wire.labels(name)[2:])] if server else [name]
@@ -605,6 +621,12 @@ def certificate_names(names):
     return found
 
 
+def request(material=0, octets=b"", flags=0, nonce=b""):
+    """The octets of an option that asks for a verdict."""
+    return struct.pack(">BBBB", 0x11, flags, material, len(nonce)) + nonce + \
+        struct.pack(">H", len(octets)) + octets
+
+
 class Presented:
     """What a peer shows: material and octets, as in a request."""
 
@@ -613,7 +635,7 @@ class Presented:
         self.chain, self.spki, self.good = [], None, True
         if material in (pki.SPKI_SHA256, pki.CERT_SHA256):
             self.subject = material, octets
-            self.good = octets != hashlib.sha256(b"").digest()
+            self.good = octets != pki.NOTHING
         elif material == pki.SPKI:
             self.spki, self.good = octets, engine.level(octets) != 255
             self.subject = 1, hashlib.sha256(octets).digest()
@@ -623,11 +645,18 @@ class Presented:
             self.subject = 2, hashlib.sha256(self.chain[0]).digest()
             if self.good:
                 self.spki = pki.key_of(self.chain[0])
+        self.claimed = self.subject
         if not self.good:
             self.subject = 0, bytes(32)
 
-    def request(self):
-        return struct.pack(">BBBBH", 0x11, 0, self.material, 0, len(self.octets)) + self.octets
+    def unread(self):
+        """The same, where nobody looks whether it is well-formed."""
+        other = copy.copy(self)
+        other.good, other.subject = True, self.claimed
+        return other
+
+    def request(self, flags=0, nonce=b""):
+        return request(self.material, self.octets, flags, nonce)
 
 
 def _split(octets):
@@ -641,6 +670,15 @@ def _split(octets):
 
 YES, NO, OPEN, WEAK = "yes", "no", "open", "weak"
 
+# The rules by which less is BOUND than OpenSSL accepts.
+AGILITY = "a SHA-512 record decides (RFC 7671 section 9)"
+WEAK_KEY = "the key is below the level, and usage 3 has OpenSSL not look at it"
+CHAIN_WANTED = "usages 0 to 2 need the chain, and the certificate alone was shown"
+OWN_ANCHOR = "the end entity is its own anchor (RFC 7671 section 5.2: an issuer)"
+OLD_ANCHOR = "the anchor is out of date (RFC 7671 section 5.2: dates of the whole path)"
+WEAK_ANCHOR = "the anchor's bare key is below the level, and OpenSSL does not look at it"
+NO_RULE = "NO RULE"
+
 
 @dataclass
 class Judgement:
@@ -650,6 +688,7 @@ class Judgement:
     end: int = NEVER  # notAfter of the path
     record: bytes = b""  # that matched
     openssl: bool = False  # it accepts too
+    unexplained: bool = False  # it alone accepts, and no rule says why
 
 
 class Judge:
@@ -657,6 +696,7 @@ class Judge:
 
     def __init__(self, engine, level):
         self.engine, self.level, self.classes, self.kept = engine, level, Counter(), {}
+        self.rules = {}  # why a record does not count, for the one that is judged
 
     def judge(self, row, presented, now):
         """A Judgement of a PUBLISHED row."""
@@ -666,11 +706,12 @@ class Judge:
         return self.kept[key][1]
 
     def _judge(self, row, presented, now):
-        found, self.why = [], "no reason known"
+        found, self.rules = [], {}
         strong = {one[:2] for one in row.associations if one[2] == 2}
         for rdata in sorted(row.associations, key=lambda one: (one[0] != 3, one)):
             # RFC 7671 section 9, where both digests can be computed
             if presented.material >= 3 and rdata[2] == 1 and rdata[:2] in strong:
+                self.rules[rdata] = AGILITY
                 continue
             answer, end = self.record(row, rdata, presented, now)
             found.append((answer, rdata, end))
@@ -703,9 +744,18 @@ class Judge:
             self.classes["both accept" if accepted else "both accept, OpenSSL only without the "
                          "other records" if alone else "OPENSSL ALONE REFUSES"] += 1
         elif accepted:
-            self.classes[f"OpenSSL alone accepts: {self.why}, {NAMES[judgement.status]}"] += 1
+            judgement.unexplained = not self.explain(row, presented, judgement, now)
         else:
             self.classes["both refuse"] += 1
+
+    def explain(self, row, presented, judgement, now):
+        """Counts the rules by which what OpenSSL accepts is refused: each record that OpenSSL takes
+        alone must have one. False if one has none."""
+        taken = [rdata for rdata in row.associations if self.accepts(row, [rdata], presented, now)]
+        rules = sorted({self.rules.get(rdata, NO_RULE) for rdata in taken} or {NO_RULE})
+        self.classes[f"OpenSSL alone accepts: {' and '.join(rules)}, "
+                     f"{NAMES[judgement.status]}"] += 1
+        return NO_RULE not in rules
 
     def accepts(self, row, rdatas, presented, now):
         if not rdatas:
@@ -722,18 +772,20 @@ class Judge:
             answer = self.end_entity(selector, mtype, data, presented)
             if answer == YES and presented.spki is not None and \
                     self.engine.level(presented.spki) < self.level:
-                answer, self.why = WEAK, "the key is weak"
+                answer, self.rules[rdata] = WEAK, WEAK_KEY
             return answer, None
         if usage == 1 and presented.material != pki.CHAIN:
             # What differs is negative without any chain; what is equal lacks its path.
-            return (NO, None) if self.end_entity(selector, mtype, data, presented, True) == NO \
-                else (OPEN, None)
+            if self.end_entity(selector, mtype, data, presented, True) == NO:
+                return NO, None
+            self.rules[rdata] = CHAIN_WANTED
+            return OPEN, None
         if presented.material == pki.CHAIN:
             return self.path(row, rdata, presented, now)
         if presented.material == pki.CERT and usage == 2 and mtype == 0:
             answer, end = self.path(row, rdata, presented, now)
             return (answer, end) if answer in (YES, WEAK) else (OPEN, None)
-        self.why = "more than this is needed"
+        self.rules[rdata] = CHAIN_WANTED
         return OPEN, None
 
     def end_entity(self, selector, mtype, data, presented, pkix=False):
@@ -765,13 +817,13 @@ class Judge:
             if not (accepted and named):
                 continue
             if rdata[0] == 2 and rdata[1:3] == b"\1\0" and rdata[3:] == presented.spki:
-                self.why = "the end entity is its own anchor"
+                self.rules[rdata] = OWN_ANCHOR
                 return NO, None
             if not start <= now < end:
-                self.why = "a certificate of the path, the anchor, is out of date"
+                self.rules[rdata] = OLD_ANCHOR
                 return NO, None
             if rdata[:3] == b"\2\1\0" and self.engine.level(rdata[3:]) < self.level:
-                self.why = "the anchor's bare key is weak"
+                self.rules[rdata] = WEAK_ANCHOR
                 answer = WEAK
             return answer, end
         return NO, None

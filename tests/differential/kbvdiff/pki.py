@@ -21,6 +21,15 @@ def spki(key):
     return key.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def private_pem(key):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                             serialization.NoEncryption())
+
+
+def raw_public(key):
+    return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
 def make_key(kind, rng):
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.from_private_bytes(rng.randbytes(32))

@@ -7,10 +7,12 @@ import struct
 import subprocess
 import time
 
-from . import wire
+from . import pki, wire
 
 AUTHORITIES = [f"127.1.{at}.1" for at in range(4)]
 OURS, STOCK = ("127.0.0.1", 5301), ("127.0.0.1", 5302)
+# Not on the resolver's own host, as far as it can tell: no loopback addresses.
+OURS_FROM_AFAR, AFAR = ("192.0.2.53", 5301), ("192.0.2.7", 0)
 READY_S, PATIENCE_S = 60, 20
 
 
@@ -40,16 +42,19 @@ def _knot(folder, zones):
     return lines, ["knotd", "-c"]
 
 
-def unbound_conf(folder, port, hints, anchor, kbv):
+def unbound_conf(folder, port, hints, tree, kbv):
     """kbv: the lines of a clause of ours; None: a stock Unbound."""
     lines = ["server:",
              f"    module-config: \"{'' if kbv is None else 'kbv '}validator iterator\"",
              f"    directory: \"{folder}\"", "    chroot: \"\"", "    username: \"\"",
              "    pidfile: \"\"", f"    logfile: \"{folder}/unbound-{port}.log\"",
              "    use-syslog: no", "    do-daemonize: no", "    verbosity: 1", "    ede: yes",
-             "    val-log-level: 2", f"    interface: 127.0.0.1@{port}", "    do-ip6: no",
-             "    access-control: 127.0.0.0/8 allow", "    do-not-query-localhost: no",
-             f"    root-hints: \"{hints}\"", f"    trust-anchor-file: \"{anchor}\"",
+             "    val-log-level: 2", f"    interface: 127.0.0.1@{port}",
+             f"    interface: {OURS_FROM_AFAR[0]}@{port}", "    ip-freebind: yes",
+             "    do-ip6: no", "    access-control: 0.0.0.0/0 allow",
+             "    do-not-query-localhost: no", f"    root-hints: \"{hints}\"",
+             f"    trust-anchor-file: \"{folder}/anchor\"",
+             *(f"    domain-insecure: \"{wire.text(name)}\"" for name in tree.unchecked),
              "    trust-anchor-signaling: no", "    qname-minimisation: no",
              "    discard-timeout: 20000", "    msg-cache-size: 64m", "    rrset-cache-size: 64m",
              "    so-rcvbuf: 4m",
@@ -101,20 +106,28 @@ class Servers:
         (folder / "authority.conf").write_text("\n".join(lines) + "\n")
         self.authority = words[0]
         authority = self._start([*words, str(folder / "authority.conf")], words[0])
-        hints, anchor = folder / "hints", folder / "anchor"
+        hints = folder / "hints"
         hints.write_text(f". 3600 NS ns0.\nns0. 3600 A {tree.root.servers[0]}\n")
-        anchor.write_text("".join(f". 3600 IN TYPE43 \\# {len(ds)} {ds.hex()}\n"
-                                  for ds in tree.root.ds_records()))
+        (folder / "anchor").write_text("".join(
+            f"{wire.text(zone.name)} 3600 IN TYPE43 \\# {len(ds)} {ds.hex()}\n"
+            for zone in tree.anchored for ds in zone.anchors()))
         kbv = [f"    kbv-zone: \"{suffix.line()}\"" for suffix in tree.suffixes]
         kbv += [f"    kbv-require-secure: \"{name}\"" for name in tree.strict]
         kbv += ["    kbv-chain-ratelimit: 0", f"    kbv-security-level: {tree.level}"]
+        kbv += [f"    kbv-literal: {'yes' if tree.literal else 'no'}",
+                f"    kbv-txt: {'yes' if tree.txt else 'no'}"]
         if tree.bundle:
             kbv += [f"    kbv-ca-bundle: \"{folder}/bundle.pem\""]
+        if tree.signer is not None:
+            key = folder / "signer.pem"
+            key.touch(mode=0o600)
+            key.write_bytes(pki.private_pem(tree.signer))
+            kbv += [f"    kbv-signing-key: \"{key}\"", f"    kbv-sign: {tree.sign}"]
         wait((tree.root.servers[0], 53), tree.root.name, wire.SOA, *authority)
         self.started = int(time.time())
         for binary, (_, port), clause in zip(self.binaries, (OURS, STOCK), (kbv, None)):
             conf = folder / f"unbound-{port}.conf"
-            conf.write_text(unbound_conf(folder, port, hints, anchor, clause))
+            conf.write_text(unbound_conf(folder, port, hints, tree, clause))
             process = self._start([str(binary), "-d", "-c", str(conf)], f"unbound-{port}")
             wait(("127.0.0.1", port), tree.root.name, wire.SOA, *process)
         return self
@@ -142,8 +155,8 @@ class Servers:
 
 # --------------------------------------------------------------------------------------- clients
 
-def tcp(address, question, timeout=PATIENCE_S):
-    with socket.create_connection(address, timeout) as sock:
+def tcp(address, question, timeout=PATIENCE_S, source=None):
+    with socket.create_connection(address, timeout, source) as sock:
         sock.sendall(struct.pack(">H", len(question)) + question)
         data = b""
         while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):
@@ -174,12 +187,14 @@ def ask(address, qname, qtype, timeout=PATIENCE_S, do=True):
     return reply
 
 
-def burst(address, cases, window=48):
+def burst(address, cases, source_address, window):
     """Puts many questions over UDP, some at a time. cases: (key, octets of the question without
     its identifier); yields (key, answer, when it was asked)."""
     waiting, free, source, done = {}, collections.deque(range(1, 65536)), iter(cases), False
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        if source_address:
+            sock.bind(source_address)
         sock.connect(address)
         sock.settimeout(3)
         while True:

@@ -64,6 +64,9 @@ def harm(rng, keys):
         zones.Harm(begin=600, end=30 * pki.DAY), zones.Harm(key=rng.choice(keys)),
         zones.Harm(end=1500), zones.Harm(end=2400),
         zones.Harm(begin=-30 * pki.DAY, end=1500, also=(-60, 3000)),
+        # The validator may well take the one that lives longer, and cuts the TTL to that alone.
+        zones.Harm(begin=-60, end=3000, also=(-30 * pki.DAY, 1500)),
+        zones.Harm(begin=-60, end=3000, also=(-30 * pki.DAY, 1500)),
         zones.Harm(begin=-30 * pki.DAY, end=-700, also=(-60, 30 * pki.DAY))))
 
 
@@ -81,9 +84,28 @@ class Tree:
         self.bundle = rng.random() < 0.6
         self.level = rng.choice((2, 2, 2, 2, 0, 1, 3))
         self.strict = []  # kbv-require-secure
+        self.literal, self.txt = rng.random() < 0.93, rng.random() < 0.95
+        self.signer = pki.make_key("ed25519", rng) if rng.random() < 0.6 else None
+        self.sign = rng.choice(("always", "asked"))
         self.root = self.zone(".", "good", None, algorithm=13)
+        self.tops = []
         for at in range(trees):
             self.grow(f"t{at}.")
+        self.anchored, self.unchecked = self.anchors(), []
+        for zone in self.zones[1:]:
+            if rng.random() < 0.02:
+                self.unchecked.append(zone.name)
+
+    def anchors(self):
+        """The zones whose keys the resolvers are told: the root, or all but a few below it; and
+        some island's."""
+        rng = self.rng
+        found = [self.root]
+        if rng.random() < 0.3:
+            found = [top for top in self.tops if top.keys and rng.random() < 0.75]
+        found += [zone for zone in self.zones if zone.keys and zone.ds == "none" and
+                  zone not in found + [self.root] and rng.random() < 0.3]
+        return found or [self.root]
 
     # ----------------------------------------------------------------------------------- zones
 
@@ -128,6 +150,7 @@ class Tree:
     def grow(self, origin):
         rng = self.rng
         top = self.zone(origin, rng.choice(("good",) * 30 + ("unsigned", "skewed")), self.root)
+        self.tops.append(top)
         if top.denial == "nsec":
             top.add(f"*.{origin}", wire.TXT, wire.string(b"wildcard"))
         if rng.random() < 0.3:
@@ -160,6 +183,8 @@ class Tree:
             self.host(made, f"js{number}.{origin}")
         if rng.random() < 0.4:
             self.host_alias(made)
+        if rng.random() < 0.35:
+            self.crossings(made)
         for number in range(rng.randrange(1, 4)):
             self.service(made, f"_lwn._j{number}h.{origin}")
         for number in range(rng.randrange(0, 3)):
@@ -176,9 +201,9 @@ class Tree:
         if rng.random() < 0.3:
             zone.add(name, wire.AAAA, rng.randbytes(16), rng.choice(TTLS))
 
-    def host(self, operator, name):
+    def host(self, operator, name, zone=None):
         """A host, its certificates, and the TLSA records at a port or two."""
-        rng, zone = self.rng, operator.zone
+        rng, zone = self.rng, zone or operator.zone
         operator.hosts.append(name)
         self.hosts.append(name)
         bare = name.rstrip(".")
@@ -195,7 +220,7 @@ class Tree:
             if how < 0.08:
                 owner = f"*._tcp.{name}"
             elif how < 0.14:
-                target = f"tlsa{rng.randrange(3)}.{operator.origin}"
+                target = f"tlsa{rng.randrange(3)}.{wire.text(zone.name)}"
                 zone.add(owner, wire.CNAME, wire.name(target), rng.choice(TTLS))
                 owner = target
             self.tlsa(zone, owner, operator.credentials[-(number + 1 + (rng.random() < 0.2)):])
@@ -226,6 +251,33 @@ class Tree:
         if rng.random() < 0.3:
             zone.add(f"*.pointer.{origin}", wire.CNAME, wire.name(rng.choice(operator.hosts)))
             operator.hosts.append(f"y.pointer.{origin}")
+
+    def crossings(self, operator):
+        """Ways out of a zone into an unsigned one below it, and back: each has one step that is
+        not secure, the first or the last."""
+        rng, above, origin = self.rng, operator.zone, operator.origin
+        secure = list(operator.hosts)
+        plain = self.zone(f"plain.{origin}", "unsigned", above)
+        within = f"in.plain.{origin}"
+        self.host(operator, within, plain)
+        out = f"out.plain.{origin}"  # the alias is unsigned, what it leads to is signed
+        plain.add(out, wire.CNAME, wire.name(rng.choice(secure)), rng.choice(TTLS))
+        into = f"into.{origin}"  # the alias is signed, what it leads to is not
+        above.add(into, wire.CNAME, wire.name(within), rng.choice(TTLS))
+        below = f"below.{origin}"  # a host that is signed, its TLSA records are not
+        self.address(above, below)
+        port = rng.choice((443, 8003))
+        records = self.zone(f"_tcp.{below}", "unsigned", above)
+        self.tlsa(records, f"_{port}._tcp.{below}", operator.credentials)
+        # TLSA owners that are aliases, from either side.
+        self.tlsa(plain, f"kept.plain.{origin}", operator.credentials)
+        self.tlsa(above, f"kept.{origin}", operator.credentials)
+        there, back = f"there.{origin}", f"back.plain.{origin}"
+        self.address(above, there)
+        self.address(plain, back)
+        above.add(f"_443._tcp.{there}", wire.CNAME, wire.name(f"kept.plain.{origin}"))
+        plain.add(f"_443._tcp.{back}", wire.CNAME, wire.name(f"kept.{origin}"))
+        operator.hosts += [out, into, below, there, back]
 
     def any_host(self):
         return self.rng.choice(self.hosts[-20:]) if self.hosts else None

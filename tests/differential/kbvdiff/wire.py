@@ -141,11 +141,11 @@ class Message:
         return [int.from_bytes(value[:2], "big") for code, value in self.options if code == EDE]
 
 
-def query(ident, qname, qtype, do=False, option=None):
-    """A question with EDNS; option: the octets of a request for a verdict."""
-    options = b"" if option is None else struct.pack(">HH", KBV_OPTION, len(option)) + option
-    return (struct.pack(">6H", ident, 0x0100, 1, 0, 0, 1) + qname + struct.pack(">HH", qtype, 1) +
-            ROOT + struct.pack(">HHIH", OPT, 4096, 0x8000 if do else 0, len(options)) + options)
+def query(ident, qname, qtype, do=False, options=()):
+    """A question with EDNS, RD and AD; options: the octets of each request for a verdict."""
+    sent = b"".join(struct.pack(">HH", KBV_OPTION, len(one)) + one for one in options)
+    return (struct.pack(">6H", ident, 0x0120, 1, 0, 0, 1) + qname + struct.pack(">HH", qtype, 1) +
+            ROOT + struct.pack(">HHIH", OPT, 4096, 0x8000 if do else 0, len(sent)) + sent)
 
 
 # ------------------------------------------------------------------------------------ RDATA

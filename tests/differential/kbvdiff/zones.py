@@ -99,6 +99,10 @@ class Zone:
             rows[(host, wire.A)] = (86400, [bytes(int(part) for part in address.split("."))])
         return rows
 
+    def anchors(self):
+        """DS records for those who are told of this zone's keys."""
+        return [key.ds(self.name) for key in self.keys]
+
     def ds_records(self):
         if self.ds == "none":
             return []
