@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -20,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/starve.h"
 #include "tests/unit/vectors.h"
 
 #define ROWS(table) (int)(sizeof(table) / sizeof((table)[0]))
@@ -33,76 +33,39 @@ static const char key_pem[] = "-----BEGIN PRIVATE KEY-----\n"
                               "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
                               "-----END PRIVATE KEY-----\n";
 
-/* ---- memory: what fails, and what is given back uncleared ---- */
+/* ---- memory: what is given back uncleared ---- */
 
 static struct {
-    bool on, all_after;
-    unsigned long count, fails_at; /* from 1; 0: none */
-    bool secret_given_back;
-} plan;
+    bool on, secret_given_back;
+} watch;
 static uint8_t secret[KBV_SIGN_SEED_LEN];
 
 void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
 void __real_free(void *p);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
 void __wrap_free(void *p);
-
-static bool fails(void)
-{
-    if (!plan.on)
-        return false;
-    plan.count++;
-    return plan.fails_at != 0 &&
-           (plan.all_after ? plan.count >= plan.fails_at : plan.count == plan.fails_at);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
 
 /* The key, or a part of its base64, in what nobody owns from here on. */
 void __wrap_free(void *p)
 {
     static const char base64[] = "/VpguoRK9JLsLMRE";
-    const size_t len = plan.on && p != NULL ? malloc_usable_size(p) : 0;
+    const size_t len = watch.on && p != NULL ? malloc_usable_size(p) : 0;
 
     if (len > 0 && (memmem(p, len, secret, sizeof(secret)) != NULL ||
                     memmem(p, len, base64, sizeof(base64) - 1) != NULL))
-        plan.secret_given_back = true;
+        watch.secret_given_back = true;
     __real_free(p);
 }
 
-static void *openssl_malloc(size_t size, const char *file, int line)
+static void begin(unsigned long fails_at, bool all_after)
 {
-    (void)file, (void)line;
-    return __wrap_malloc(size);
+    watch.on = true;
+    starve_begin(fails_at, all_after);
 }
 
-static void *openssl_realloc(void *p, size_t size, const char *file, int line)
+static unsigned long end(void)
 {
-    (void)file, (void)line;
-    return __wrap_realloc(p, size);
-}
-
-static void openssl_free(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    __wrap_free(p);
+    watch.on = false;
+    return starve_end();
 }
 
 /* ---- fixtures ---- */
@@ -130,7 +93,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    plan.on = false;
+    end();
     vectors_free(&vectors);
     kbv_cache_delete(kept);
     kbv_signer_delete(signer);
@@ -691,7 +654,7 @@ START_TEST(nothing_of_a_key_is_left_in_memory)
     size_t len;
 
     write_file(0600);
-    plan.on = true;
+    begin(0, false);
     for (size_t i = 0; i < 2; i++) {
         struct kbv_signer *s = kbv_signer_load(path, &ids, err, sizeof(err));
 
@@ -701,12 +664,12 @@ START_TEST(nothing_of_a_key_is_left_in_memory)
         ck_assert_ptr_null(kbv_signer_from_pem((const uint8_t *)HEAD KEY_LINE TAIL HEAD,
                                                strlen(HEAD KEY_LINE TAIL HEAD), err, sizeof(err)));
     }
-    ck_assert_uint_gt(plan.count, 10);
-    ck_assert(!plan.secret_given_back);
+    ck_assert(!watch.secret_given_back);
     /* and it would be seen */
     memcpy(forgotten + 16, secret, sizeof(secret));
     __wrap_free(forgotten);
-    ck_assert(plan.secret_given_back);
+    ck_assert(watch.secret_given_back);
+    ck_assert_uint_gt(end(), 10);
 }
 END_TEST
 
@@ -717,14 +680,10 @@ START_TEST(without_memory_there_is_no_signer)
     for (unsigned long k = 1; n == 0; k++) {
         struct kbv_signer *s;
 
-        plan.count = 0;
-        plan.fails_at = k;
-        plan.all_after = _i == 1;
-        plan.on = true;
+        begin(k, _i == 1);
         err[0] = '\0';
         s = kbv_signer_from_pem((const uint8_t *)key_pem, sizeof(key_pem) - 1, err, sizeof(err));
-        plan.on = false;
-        if (plan.count < k)
+        if (end() < k)
             n = k;
         none += s == NULL;
         ck_assert_msg(s != NULL || (n == 0 && err[0] != '\0'), "allocation %lu: %s", k, err);
@@ -732,7 +691,7 @@ START_TEST(without_memory_there_is_no_signer)
         ERR_clear_error();
     }
     ck_assert_uint_gt(none, 10);
-    ck_assert(!plan.secret_given_back);
+    ck_assert(!watch.secret_given_back);
 }
 END_TEST
 
@@ -748,13 +707,9 @@ START_TEST(without_memory_there_is_no_verdict)
 
         v.issued = (uint32_t)(NOW + k); /* another one */
         v.rrset_hash[0] = (uint8_t)k;
-        plan.count = 0;
-        plan.fails_at = k;
-        plan.all_after = _i == 1;
-        plan.on = true;
+        begin(k, _i == 1);
         result = kbv_sign_verdict(signer, kept, NOW, &v, out, sizeof(out), &len);
-        plan.on = false;
-        if (plan.count < k)
+        if (end() < k)
             n = k;
         ck_assert(result == KBV_ERR_NOMEM ||
                   (result == KBV_OK && verify(out, len, signer) == KBV_SIGNATURE_VALID));
@@ -775,7 +730,7 @@ int main(void)
     int failed;
 
     /* Before OpenSSL allocates anything. */
-    if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free))
+    if (!starve_init())
         return EXIT_FAILURE;
     runner = srunner_create(suite);
     suite_add_tcase(suite, c);
