@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests/forwarders/run writes between the two markers of docs/forwarders.md, and reads again."""
 
-BEGIN, END = "<!-- tests/forwarders/run writes from here -->", "<!-- to here -->"
+from kbvtest import pages
+
+WRITER = "tests/forwarders/run"
 
 # A table each: columns and their heads.
 TABLES = ({"rr": "RR", "name": "digest name", "txt": "digest name, TXT", "option": "option",
@@ -13,20 +15,16 @@ TABLES = ({"rr": "RR", "name": "digest name", "txt": "digest name, TXT", "option
 LATE = {"rr": "RR past its time", "name": "digest name past its time"}
 
 
-def _line(cells):
-    return f"| {' | '.join(cells)} |"
-
-
 def _lines(heads, findings):
-    yield from ("", _line(["in front", *heads.values()]), _line(["---"] * (1 + len(heads))))
+    yield from ("", pages.line(["in front", *heads.values()]), pages.line(["---"] * (1 + len(heads))))
     for name, cells in findings.items():
-        yield _line([name, *(cells[column] for column in heads)])
+        yield pages.line([name, *(cells[column] for column in heads)])
 
 
 def lines(findings, versions):
     """Everything between the markers. findings: cells by forwarder's name; versions by program."""
-    yield from (_line(["program", "version"]), _line(["---"] * 2))
-    yield from (_line(row) for row in versions.items())
+    yield from (pages.line(["program", "version"]), pages.line(["---"] * 2))
+    yield from (pages.line(row) for row in versions.items())
     late = {name: cells for name, cells in findings.items() if set(cells) == set(LATE)}
     for heads in TABLES:
         yield from _lines(heads, {name: cells for name, cells in findings.items()
@@ -34,24 +32,14 @@ def lines(findings, versions):
     yield from _lines(LATE, late)
 
 
-def _split(text):
-    before, begin, rest = text.partition(f"{BEGIN}\n")
-    table, end, after = rest.partition(f"{END}\n")
-    if not begin or not end:
-        raise ValueError("the markers of the tables are not there")
-    return before + begin, table, end + after
-
-
 def write(file, findings, versions):
-    before, _, after = _split(file.read_text())
-    file.write_text(before + "\n".join(lines(findings, versions)) + "\n" + after)
+    pages.write(file, WRITER, lines(findings, versions))
 
 
 def read(file):
     """(findings, versions) as the tables have them."""
     versions, findings, heads = {}, {}, {}
-    for line in _split(file.read_text())[1].splitlines():
-        name, *cells = (cell.strip() for cell in line.strip("|").split(" | "))
+    for name, *cells in pages.cells(file, WRITER):
         if name == "in front":
             heads = next((heads for heads in (*TABLES, LATE) if list(heads.values()) == cells), {})
         elif heads and cells and name != "---":

@@ -3,7 +3,7 @@
 
 import time
 
-from kbvtest import programs, tap
+from kbvtest import pages, programs, tap
 from kbvtest.resolver import PATIENT, Resolver
 from kbvworld import resolver as plain
 
@@ -11,6 +11,7 @@ from . import attacks
 from .cases import Book
 from .tester import Meter, Probe, Upstream, judge, pool, put, statuses_of, verdicts_of
 
+WRITER = "tests/hostile/run"
 CONTROLS = ("honest", "honest-id", "honest-8")
 # CPU that a case may cost, all its questions together: so many times what the honest JoinEUI costs
 # in the same run, and a floor, as its few milliseconds are measured on a busy machine.
@@ -148,16 +149,8 @@ class Run:
                         self.all_within_bounds)
         print("\n".join(f"# {line}" for line in self.table()))
         if self.given.table:
-            write_table(self.given.table, list(self.table()))
+            pages.write(self.given.table, WRITER, self.table())
         self.suite.finish()
-
-
-def write_table(path, lines):
-    """Puts the table where there is one already: from its head line to the next empty one."""
-    old = path.read_text().splitlines()
-    start = old.index(lines[0])
-    end = next(n for n in range(start, len(old) + 1) if n == len(old) or not old[n])
-    path.write_text("\n".join(old[:start] + lines + old[end:]) + "\n")
 
 
 def main(given):

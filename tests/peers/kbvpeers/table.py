@@ -5,10 +5,12 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from kbvtest import pages
+
 from .cases import OURS
 from .verifiers import ACCEPTS, ERROR, NOT_ASKED, PEERS, PKIX, REFUSES
 
-BEGIN, END = "<!-- tests/peers/run writes from here -->", "<!-- to here -->"
+WRITER = "tests/peers/run"
 
 
 @dataclass
@@ -38,10 +40,6 @@ def _records(texts):
     return "; ".join(map(_record, texts))
 
 
-def _line(cells):
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
-
-
 def _left(case):
     return [case.number, case.about, ", ".join(case.sent), _records(case.records), case.rule,
             case.status]
@@ -52,16 +50,16 @@ def _cells(row):
 
 
 def _summary(rows, versions):
-    yield _line(["verifier", "asked", "accepts what is to be refused",
+    yield pages.line(["verifier", "asked", "accepts what is to be refused",
                  "does not accept what is to be accepted"])
-    yield _line(["---"] * 4)
-    yield _line(["kbv", len(rows), 0, 0])
+    yield pages.line(["---"] * 4)
+    yield pages.line(["kbv", len(rows), 0, 0])
     for number, peer in enumerate(PEERS):
         asked = [(row.case, row.peers[number]) for row in rows
                  if row.peers[number] != NOT_ASKED]
         wrong = [said for case, said in asked if not is_right(case, said)]
         accepts = sum(said in (ACCEPTS, PKIX) for said in wrong)
-        yield _line([f"{peer.name} {versions[number]}", len(asked), accepts,
+        yield pages.line([f"{peer.name} {versions[number]}", len(asked), accepts,
                      len(wrong) - accepts])
 
 
@@ -70,31 +68,21 @@ def lines(rows, versions):
     yield from _summary(rows, versions)
     for group, members in itertools.groupby(rows, lambda row: row.case.group):
         yield from ("", f"### {group}", "")
-        yield _line(["#", "case", "sends", "TLSA", "rule", "verdict",
+        yield pages.line(["#", "case", "sends", "TLSA", "rule", "verdict",
                      *(peer.name for peer in PEERS)])
-        yield _line(["---"] * (6 + len(PEERS)))
+        yield pages.line(["---"] * (6 + len(PEERS)))
         for row in members:
-            yield _line(_left(row.case) + _cells(row))
-
-
-def _split(text):
-    before, begin, rest = text.partition(f"{BEGIN}\n")
-    table, end, after = rest.partition(f"{END}\n")
-    if not begin or not end:
-        raise ValueError("the markers of the table are not there")
-    return before + begin, table, end + after
+            yield pages.line(_left(row.case) + _cells(row))
 
 
 def write(file, rows, versions):
-    before, _, after = _split(file.read_text())
-    file.write_text(before + "\n".join(lines(rows, versions)) + "\n" + after)
+    pages.write(file, WRITER, lines(rows, versions))
 
 
 def read(file):
     """(versions, {left cells: peers' cells}) of the table as it is."""
     versions, found = {}, {}
-    for line in _split(file.read_text())[1].splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+    for cells in pages.cells(file, WRITER):
         for peer in PEERS:
             if cells[0].startswith(peer.name + " "):
                 versions[peer.name] = cells[0].removeprefix(peer.name + " ")
