@@ -53,7 +53,7 @@ static const char *const watched[] = {
 /* Those whose value can be a name or a record of ours; there may be very many of them. */
 static const char *const watched_names[] = {"local-zone", "local-data", "name"};
 
-static bool listed(const char *const list[], size_t n, const char *key)
+bool kbv_config_listed(const char *const list[], size_t n, const char *key)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(list[i], key) == 0)
@@ -61,13 +61,11 @@ static bool listed(const char *const list[], size_t n, const char *key)
     return false;
 }
 
-#define LISTED(list, key) listed(list, sizeof(list) / sizeof((list)[0]), key)
-
 int kbv_config_wants(const char *key, const char *value)
 {
     /* That a value is passed over here costs its message the place, nothing else. */
-    return is_kbv_key(key) || LISTED(watched, key) ||
-           (LISTED(watched_names, key) &&
+    return is_kbv_key(key) || KBV_LISTED(watched, key) ||
+           (KBV_LISTED(watched_names, key) &&
             (strcasestr(value, "_kbv") != NULL || strcasestr(value, "type6") != NULL));
 }
 

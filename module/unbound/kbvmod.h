@@ -67,6 +67,11 @@ uint16_t kbv_running_rrtype(void);
 void kbv_policy_for(const struct kbv_module *m, const uint8_t *name, size_t len,
                     struct kbv_policy *p);
 
+/* config.c */
+/* Is it one of the n of the list? */
+bool kbv_config_listed(const char *const list[], size_t n, const char *key);
+#define KBV_LISTED(list, key) kbv_config_listed(list, sizeof(list) / sizeof((list)[0]), key)
+
 /* subquery.c */
 /* Memory of a region, zeroed. */
 struct kbv_mem kbv_region_mem(struct regional *region);

@@ -235,126 +235,103 @@ static void expire_message(struct reply_info *rep)
     rep->ttl = rep->prefetch_ttl = rep->serve_expired_ttl = 0;
 }
 
-static void forget_message(struct lruhash_entry *e, void *arg)
+/* What a walk through the caches does, and to what. */
+struct sweep {
+    bool others;   /* to all that is kept; else to what was made here */
+    bool distrust; /* it is to be validated again; else it expires */
+    const struct kbv_options *opts;
+    const uint8_t *name; /* of what was made here what is about this one; NULL: all */
+    size_t len;
+    time_t now;
+    size_t answers; /* unexpired ones that it was done to */
+};
+
+/* An answer made here, which is one about the name: as it stands, or behind a _kbv label. */
+static bool is_about(const struct sweep *s, uint8_t *qname, size_t len, uint16_t qtype)
 {
-    const uint16_t *rrtype = arg;
+    struct kbv_question q;
+
+    if (qtype != s->opts->rrtype && !kbv_name_under_kbv(qname, len))
+        return false;
+    if (s->name == NULL)
+        return true;
+    kbv_question_read(s->opts, qname, len, qtype, &q);
+    return kbv_name_equal(q.name, q.name_len, s->name, s->len);
+}
+
+static void sweep_message(struct lruhash_entry *e, void *arg)
+{
+    struct sweep *s = arg;
     const struct msgreply_entry *key = e->key;
     struct reply_info *rep = e->data;
 
-    if (key->key.qtype == *rrtype || kbv_name_under_kbv(key->key.qname, key->key.qname_len))
-        expire_message(rep);
+    if (!s->others && !is_about(s, key->key.qname, key->key.qname_len, key->key.qtype))
+        return;
+    if (s->distrust) {
+        rep->security = sec_status_unchecked;
+        return;
+    }
+    if (rep->ttl >= s->now)
+        s->answers++;
+    expire_message(rep);
 }
 
-static void distrust_message(struct lruhash_entry *e, void *arg)
+static void sweep_rrset(struct lruhash_entry *e, void *arg)
 {
-    struct reply_info *rep = e->data;
-    (void)arg;
-
-    rep->security = sec_status_unchecked;
-}
-
-static void distrust_rrset(struct lruhash_entry *e, void *arg)
-{
+    const struct sweep *s = arg;
+    const struct ub_packed_rrset_key *key = e->key;
     struct packed_rrset_data *d = e->data;
-    (void)arg;
 
-    d->security = sec_status_unchecked;
+    if (!s->others && ((key->rk.flags & KBV_RRSET_FLAG) == 0 ||
+                       !is_about(s, key->rk.dname, key->rk.dname_len, ntohs(key->rk.type))))
+        return;
+    if (s->distrust)
+        d->security = sec_status_unchecked;
+    else
+        d->ttl = 0;
 }
 
-static void expire_any_message(struct lruhash_entry *e, void *arg)
+static void sweep_caches(struct module_env *env, struct sweep *s)
 {
-    (void)arg;
-    expire_message(e->data);
-}
-
-static void expire_any_rrset(struct lruhash_entry *e, void *arg)
-{
-    struct packed_rrset_data *d = e->data;
-    (void)arg;
-
-    d->ttl = 0;
+    if (env->msg_cache)
+        slabhash_traverse(env->msg_cache, 1, sweep_message, s);
+    if (env->rrset_cache)
+        slabhash_traverse(&env->rrset_cache->table, 1, sweep_rrset, s);
 }
 
 void kbv_reply_expire_all(struct module_env *env, struct kbv_module *m)
 {
+    struct sweep s = {.others = true, .opts = m->opts};
+
     /* First: see store(). */
     atomic_fetch_add(&m->flushes, 1);
-    slabhash_traverse(env->msg_cache, 1, expire_any_message, NULL);
-    slabhash_traverse(&env->rrset_cache->table, 1, expire_any_rrset, NULL);
+    sweep_caches(env, &s);
 }
 
 void kbv_reply_forget_verdicts(struct module_env *env, const struct kbv_module *m)
 {
-    uint16_t rrtype = m->opts->rrtype;
+    struct sweep s = {.opts = m->opts};
 
-    if (env->msg_cache)
-        slabhash_traverse(env->msg_cache, 1, forget_message, &rrtype);
+    sweep_caches(env, &s);
 }
 
 void kbv_reply_forget_all(struct module_env *env, const struct kbv_module *m)
 {
+    struct sweep s = {.others = true, .distrust = true, .opts = m->opts};
+
     kbv_reply_forget_verdicts(env, m);
-    if (env->msg_cache)
-        slabhash_traverse(env->msg_cache, 1, distrust_message, NULL);
-    if (env->rrset_cache)
-        slabhash_traverse(&env->rrset_cache->table, 1, distrust_rrset, NULL);
-}
-
-/* Whose verdicts are to be forgotten. */
-struct forgetting {
-    const struct kbv_options *opts;
-    const uint8_t *name; /* NULL: all */
-    size_t len;
-    time_t now;
-    size_t answers; /* that were there */
-};
-
-/* An answer made here, which is one about the name: as it stands, or behind a _kbv label. */
-static bool is_about(const struct forgetting *f, uint8_t *qname, size_t len, uint16_t qtype)
-{
-    struct kbv_question q;
-
-    if (qtype != f->opts->rrtype && !kbv_name_under_kbv(qname, len))
-        return false;
-    if (f->name == NULL)
-        return true;
-    kbv_question_read(f->opts, qname, len, qtype, &q);
-    return kbv_name_equal(q.name, q.name_len, f->name, f->len);
-}
-
-static void forget_message_about(struct lruhash_entry *e, void *arg)
-{
-    struct forgetting *f = arg;
-    const struct msgreply_entry *key = e->key;
-    struct reply_info *rep = e->data;
-
-    if (!is_about(f, key->key.qname, key->key.qname_len, key->key.qtype))
-        return;
-    if (rep->ttl >= f->now)
-        f->answers++;
-    expire_message(rep);
-}
-
-static void forget_rrset_about(struct lruhash_entry *e, void *arg)
-{
-    const struct ub_packed_rrset_key *key = e->key;
-    struct packed_rrset_data *d = e->data;
-
-    if ((key->rk.flags & KBV_RRSET_FLAG) != 0 &&
-        is_about(arg, key->rk.dname, key->rk.dname_len, ntohs(key->rk.type)))
-        d->ttl = 0;
+    sweep_caches(env, &s);
 }
 
 size_t kbv_reply_forget(struct module_env *env, struct kbv_module *m, const uint8_t *name,
                         size_t len)
 {
-    struct forgetting f = {.opts = m->opts, .name = name, .len = len, .now = *env->now};
+    struct sweep s = {.opts = m->opts, .name = name, .len = len, .now = *env->now};
 
     /* First: see store(). */
     atomic_fetch_add(&m->flushes, 1);
-    slabhash_traverse(env->msg_cache, 1, forget_message_about, &f);
-    slabhash_traverse(&env->rrset_cache->table, 1, forget_rrset_about, &f);
-    return f.answers;
+    sweep_caches(env, &s);
+    return s.answers;
 }
 
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,

@@ -47,14 +47,6 @@ int kbv_refuse_answer(struct module_env *env, struct reply_info *rep)
     return 0;
 }
 
-static bool listed(const char *const list[], size_t n, const char *option)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i], option) == 0)
-            return true;
-    return false;
-}
-
 int kbv_option_fixed(struct module_env *env, const char *option)
 {
     /* What kbv_config_check() looks at: with other values verdicts would be served that are not
@@ -66,10 +58,9 @@ int kbv_option_fixed(struct module_env *env, const char *option)
 
     if (kbv_module_of(env) == NULL)
         return 0;
-    if (listed(fixed, sizeof(fixed) / sizeof(fixed[0]), option))
+    if (KBV_LISTED(fixed, option))
         return 1;
-    return modstack_find(&env->mesh->mods, "cachedb") >= 0 &&
-           listed(with_cachedb, sizeof(with_cachedb) / sizeof(with_cachedb[0]), option);
+    return modstack_find(&env->mesh->mods, "cachedb") >= 0 && KBV_LISTED(with_cachedb, option);
 }
 
 static void reverse(uint8_t *begin, uint8_t *end)
