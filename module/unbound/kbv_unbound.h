@@ -98,6 +98,10 @@ void kbv_budget_inherit(struct module_qstate *sub, const struct module_qstate *q
 void kbv_budget_release(struct module_qstate *qstate);
 int kbv_budget_spend(struct module_qstate *qstate);
 
+/* farewell.c: before a query is deleted unfinished: if it is for a verdict, its clients get SERVFAIL,
+ * those that a UDP datagram reaches; for others nothing happens. */
+void kbv_farewell(struct module_qstate *qstate);
+
 /* static.c: asked before the caches are. A clock that went back makes everything in them live
  * longer than its TTL, counted from a time that never was: then it is all expired. */
 void kbv_clock_check(struct module_env *env);

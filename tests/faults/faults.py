@@ -237,7 +237,7 @@ def disk_full(described):
 
 # What one moment takes along is lost together, and such moments are few: what is chance once is not
 # so each time.
-MEASUREMENTS = 5
+MEASUREMENTS = 2
 
 
 def lost_more(row):

@@ -5,10 +5,11 @@ here, on a server of its own.
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from kbvtest import programs, spec, tap, verdicts
 from kbvtest.clients import RRTYPE, dig
-from kbvtest.resolver import Resolver
+from kbvtest.resolver import PATIENT, Resolver
 from kbvtest.tap import same, within
 
 OWNER = "_443._tcp.js.quick.example."
@@ -193,6 +194,26 @@ def fast_reload(described, world):
         assert resolver.process.poll() is None, "the daemon has ended"
 
 
+def told_so(described, world, verb):
+    """Verdicts are under way, and dropped: each client is told so, and need not wait until it gives
+    up."""
+    name = world.cases["silent-endpoint"]["name"]
+    digest = world.certs["js-v"]["spki-sha256"]
+    questions = ((name, RRTYPE, None), (name, RRTYPE, spec.request("spki-sha256", digest)),
+                 (f"_kbv.{name}", "TXT", None),
+                 (spec.digest_name("spki-sha256", digest, name), RRTYPE, None))
+    with Resolver(described, extra=PATIENT) as resolver, ThreadPoolExecutor() as pool:
+        before = resolver.statistics()["total.num.queries"]
+        asked = [pool.submit(dig, *question) for question in questions]
+        deadline = time.monotonic() + 60
+        while resolver.statistics()["total.num.queries"] < before + len(questions):
+            assert time.monotonic() < deadline, "not all have arrived"
+        control(resolver, verb)
+        for reply in (one_asked.result() for one_asked in asked):
+            same(f"what {reply.command} was told", (reply.rcode, reply.verdicts, reply.options),
+                 ("SERVFAIL", [], []))
+
+
 def main():
     suite = tap.Suite("outage")
     described = programs.world()
@@ -204,7 +225,10 @@ def main():
         ("one of two authorities dies: nothing is lost", one_of_two),
         ("no authority in reach: TEMPFAIL, recovery by itself", root_gone),
         ("verdicts after unbound-control reload", reload_keeps_working),
-        ("changed options after unbound-control reload", reload_takes_options)]
+        ("changed options after unbound-control reload", reload_takes_options),
+        *((f"who waits for a verdict is told so: {verb}",
+           lambda described, world, verb=verb: told_so(described, world, verb))
+          for verb in ("reload", "flush_requestlist"))]
     if programs.knows_fast_reload():
         tests.append(("verdicts after unbound-control fast_reload", fast_reload))
     for name, function in tests:
