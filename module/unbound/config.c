@@ -198,14 +198,17 @@ static enum kbv_err set_file(struct kbv_options *o, struct config_file *cfg, boo
     return err;
 }
 
-static bool set_line(struct kbv_options *o, struct config_file *cfg, bool ahead,
+static bool set_line(struct kbv_options *o, struct config_file *cfg, bool ahead, bool files,
                      const struct kbv_conf_line *l)
 {
     const struct kbv_option *row = row_of(l->key);
+    const bool is_file = row != NULL && kbv_option_is_file(row);
     char message[MESSAGE_MAX] = "";
     enum kbv_err err;
 
-    if (row != NULL && kbv_option_is_file(row))
+    if (is_file && !files)
+        return true;
+    if (is_file)
         err = set_file(o, cfg, ahead, l, message);
     else
         err = kbv_options_set(o, l->key, l->value, message, sizeof(message));
@@ -214,9 +217,10 @@ static bool set_line(struct kbv_options *o, struct config_file *cfg, bool ahead,
     return err == KBV_OK;
 }
 
-struct kbv_options *kbv_config_read(struct config_file *cfg, int ahead)
+/* The options as the lines have them, without a look at how they go together. files: those that
+ * name a file too, with what is in it. NULL, and the log says why: not possible. */
+static struct kbv_options *read_lines(struct config_file *cfg, bool ahead, bool files)
 {
-    char message[MESSAGE_MAX];
     struct kbv_options *o = kbv_options_create();
     const struct passwd *user = ahead ? becomes(cfg) : NULL;
 
@@ -228,12 +232,20 @@ struct kbv_options *kbv_config_read(struct config_file *cfg, int ahead)
         o->ids = (struct kbv_reader_ids){user->pw_uid, user->pw_gid};
     for (const struct kbv_conf_line *l = kbv_line(cfg->kbv_lines); l != NULL;
          l = kbv_line(l->next)) {
-        if (!set_line(o, cfg, ahead, l)) {
+        if (!set_line(o, cfg, ahead, files, l)) {
             kbv_options_delete(o);
             return NULL;
         }
     }
-    if (kbv_options_finish(o, message, sizeof(message)) != KBV_OK) {
+    return o;
+}
+
+struct kbv_options *kbv_config_read(struct config_file *cfg, int ahead)
+{
+    char message[MESSAGE_MAX];
+    struct kbv_options *o = read_lines(cfg, ahead, true);
+
+    if (o != NULL && kbv_options_finish(o, message, sizeof(message)) != KBV_OK) {
         log_err("%s", message);
         kbv_options_delete(o);
         return NULL;
@@ -460,7 +472,8 @@ int kbv_config_check(struct config_file *cfg, int ahead)
         kbv_trust_unknown();
     if (n == 0 && kbv_line(cfg->kbv_lines) == NULL)
         return 1;
-    o = kbv_config_read(cfg, ahead);
+    /* Else the module does this itself, right after, and refuses as well: files are read once. */
+    o = ahead ? kbv_config_read(cfg, ahead) : read_lines(cfg, ahead, false);
     if (o == NULL)
         return 0;
     ok = stack_check(cfg, n, leftmost) && validation_check(cfg) && sharing_check(cfg) &&

@@ -34,7 +34,8 @@ int kbv_config_wants(const char *key, const char *value);
 
 /* config.c: true if the module can run with cfg, or has nothing to do with it. Else the log says
  * where which key with which value is wrong, and what would be right. ahead: before chroot and
- * setuid, as unbound-checkconf does; then files are looked for, and tried, as after them. */
+ * setuid, as unbound-checkconf does; then files are looked for, and tried, as after them. Else they
+ * are left to the module, which reads them as it starts. */
 int kbv_config_check(struct config_file *cfg, int ahead);
 
 /* config.c: the options of the kbv: clauses; NULL, and the log says why, if they are wrong or
