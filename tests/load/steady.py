@@ -5,8 +5,8 @@ import itertools
 import os
 import random
 import subprocess
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Steady:
 
     def _ask_chains(self, until):
         """Chains that are bound, that are not, and that are none; each time others beside them."""
-        others = itertools.permutations([chains.made_up(n) for n in range(60)], 2)
+        others = itertools.permutations([chains.made_up(n) for n in range(60)], 3)  # for many hours
         rows = itertools.cycle([(("js2", "ca.op-a"), "BOUND"), (("js2.by-b", "ca.op-b"), "NOT_BOUND"),
                                 (("other",), "NOT_BOUND"), ((), "BAD_INPUT")])
         while time.monotonic() < until:
@@ -113,14 +113,12 @@ class Steady:
                 resolver.ask(case["name"], "TYPE65300", timeout_s=120)
             self.before = look(pid, start)
             until = time.monotonic() + self.seconds
-            threads = [threading.Thread(target=function, args=arguments) for function, arguments in
-                       [(self._watch, (pid, start, until)), (self._ask_chains, (until,)),
-                        (self._ask_known, (until,))]]
             perf, floods = self._askers()
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            with ThreadPoolExecutor() as pool:
+                beside = [pool.submit(self._watch, pid, start, until),
+                          pool.submit(self._ask_chains, until), pool.submit(self._ask_known, until)]
+            for future in beside:
+                future.result()  # what it raised
             for process in perf:
                 self.figures.add(process.communicate(timeout=300)[0])
             for name, process in floods.items():
