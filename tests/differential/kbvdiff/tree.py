@@ -14,7 +14,7 @@ from . import pki, wire, zones
 ALGORITHMS = (13,) * 12 + (15,) * 3 + (8, 14)
 OPERATOR_STATES = ("good",) * 14 + (
     "unsigned", "unsigned", "wrong ds", "unknown ds", "island", "expired", "skewed", "future",
-    "stripped", "other key", "lame", "two keys")
+    "stripped", "other key", "lame", "two keys", "two keys")
 REGISTRY_STATES = ("good",) * 16 + ("unsigned", "skewed", "wrong ds")
 # Mostly more than signatures and certificates that are about to run out leave to a verdict.
 TTLS = (7200,) * 7 + (86400, 86400, 86400, 1800, 600, 120)
@@ -142,6 +142,8 @@ class Tree:
             made.served = False
         elif state == "two keys":
             made.keys = [self.signers[13][0], self.signers[15][0]]
+            if rng.random() < 0.7:  # the validator is content with the first, whatever the server
+                made.harm = out(end=3000, sooner=1500)
         if above is not None:
             above.children.append(made)
         self.zones.append(made)

@@ -63,6 +63,7 @@ class Harm:
     removed: bool = False  # neither RRset nor RRSIG, while the denial still names the type
     key: object = None  # a key that the zone does not have
     also: object = None  # and a second RRSIG by the same key, with these dates: (begin, end)
+    sooner: int = 0  # by how much each further key's end earlier than that of the one before
 
 
 @dataclass
@@ -161,8 +162,9 @@ class Zone:
 
     def _sign(self, owner, rrtype, ttl, rdatas, harm, now):
         dates = [(harm.begin, harm.end)] + ([harm.also] if harm.also else [])
-        for key in [harm.key] if harm.key else self.keys:
+        for at, key in enumerate([harm.key] if harm.key else self.keys):
             for begin, end in dates:
+                end -= at * harm.sooner
                 parts = wire.labels(owner)
                 head = struct.pack(">HBBIIIH", rrtype, key.algorithm,
                                    len(parts) - (parts[:1] == [b"*"]), ttl, now + end, now + begin,
