@@ -127,31 +127,56 @@ static const struct passwd *becomes(const struct config_file *cfg)
     return changes ? getpwnam(cfg->username) : NULL;
 }
 
-/* In a process of its own: 0, or the errno with which the file cannot be opened by then. */
+/* Whether Unbound goes into a chroot, and this process could. */
+static bool is_boxed(const struct config_file *cfg)
+{
+    return cfg->chrootdir != NULL && cfg->chrootdir[0] != '\0' && geteuid() == 0;
+}
+
+/* In a process of its own: 0, or the errno with which the file cannot be opened by then. user: NULL
+ * if it stays who it is. */
 static int try_as(const struct config_file *cfg, const struct passwd *user, const char *path)
 {
-    const bool boxed = cfg->chrootdir != NULL && cfg->chrootdir[0] != '\0';
+    const bool boxed = is_boxed(cfg);
 
-    if (initgroups(user->pw_name, user->pw_gid) != 0)
+    if (user != NULL && initgroups(user->pw_name, user->pw_gid) != 0)
         return errno;
     if (boxed && (chroot(cfg->chrootdir) != 0 || chdir("/") != 0))
         return errno;
-    if (setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)
+    if (user != NULL && (setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
         return errno;
     return open(path + (boxed ? strlen(cfg->chrootdir) : 0), O_RDONLY | O_NONBLOCK) < 0 ? errno : 0;
 }
 
-/* Whether the file can be read once Unbound is whom it becomes; if not, the log says why. A reload
- * at which it cannot would be the end of the daemon. path: as file_path() has it, ahead. */
+static void say_unreadable(const struct config_file *cfg, const struct kbv_conf_line *l,
+                           const struct passwd *user, int error)
+{
+    char message[MESSAGE_MAX];
+
+    if (user != NULL)
+        snprintf(message, sizeof(message),
+                 "user \"%s\", as whom Unbound runs, cannot read it, %s: expected a file that it "
+                 "can read, as with owner root, its group and mode 0640",
+                 cfg->username, strerror(error));
+    else
+        snprintf(message, sizeof(message),
+                 "it cannot be read from inside the chroot \"%.200s\", %s: expected a file that is "
+                 "below it, not a link to elsewhere",
+                 cfg->chrootdir, strerror(error));
+    log_line(l, message);
+}
+
+/* Whether the file can be read once Unbound is whom it becomes and where it goes; if not, the log
+ * says why. A reload at which it cannot would be the end of the daemon. path: as file_path() has
+ * it, ahead. */
 static bool readable_then(const struct config_file *cfg, const struct kbv_conf_line *l,
                           const char *path)
 {
     const struct passwd *user = becomes(cfg);
-    char message[MESSAGE_MAX];
     int status = 0;
     pid_t child;
 
-    if (user == NULL)
+    if (user == NULL && !is_boxed(cfg))
         return true;
     child = fork();
     if (child == 0)
@@ -162,11 +187,7 @@ static bool readable_then(const struct config_file *cfg, const struct kbv_conf_l
     }
     if (WEXITSTATUS(status) == 0)
         return true;
-    snprintf(message, sizeof(message),
-             "user \"%s\", as whom Unbound runs, cannot read it, %s: expected a file that it can "
-             "read, as with owner root, its group and mode 0640",
-             cfg->username, strerror(WEXITSTATUS(status)));
-    log_line(l, message);
+    say_unreadable(cfg, l, user, WEXITSTATUS(status));
     return false;
 }
 

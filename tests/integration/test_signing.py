@@ -115,24 +115,49 @@ def may_become_nobody():
     return os.waitpid(child, 0)[1] == 0
 
 
-def as_another_user(described, key):
-    """checkconf as root knows what Unbound can read once it is nobody, in a chroot."""
-    can = may_become_nobody()
-    root = Path(described["dir"]) / "root"
+def chroot_of(described, name):
+    """A folder to be Unbound's chroot, and a function that lets checkconf say what it thinks of a
+    key's path there: (status, output)."""
+    root = Path(described["dir"]) / name
     (root / "etc").mkdir(parents=True, exist_ok=True)
     for folder in (Path(described["dir"]), root, root / "etc"):
         folder.chmod(0o755)
-    path = root / "etc/kbv.pem"
-    anchor = root / "etc/anchor"
-    anchor.write_text(Path(described["anchor"]).read_text())
-    hints = root / "etc/hints"
-    hints.write_text(Path(described["hints"]).read_text())
+    inside = {}
+    for what in ("anchor", "hints"):
+        (root / "etc" / what).write_text(Path(described[what]).read_text())
+        inside[what] = str(root / "etc" / what)
 
-    def check(value):
-        described_inside = described | {"anchor": str(anchor), "hints": str(hints)}
-        conf = conf_with(described_inside, root / "etc", "server:", '    username: "nobody"',
+    def check(value, user):
+        conf = conf_with(described | inside, root / "etc", "server:", f'    username: "{user}"',
                          f'    chroot: "{root}"', "kbv:", f'    kbv-signing-key: "{value}"')
         return said(programs.CHECKCONF, conf)
+    return root, check
+
+
+def in_a_chroot(described, key):
+    """checkconf as root knows what Unbound can read from inside, whoever it is."""
+    root, check_as = chroot_of(described, "box")
+    path, link = root / "etc/kbv.pem", root / "etc/link.pem"
+    write(path, pem(key.private))
+    for value in (path, "/etc/kbv.pem"):
+        status, output = check_as(value, "")
+        same(f"{value}: {output}", status, 0)
+    link.symlink_to("kbv.pem")
+    same("a link beside it", check_as(link, "")[0], 0)
+    link.unlink()
+    link.symlink_to(path)  # which is there outside of the chroot alone
+    status, output = check_as(link, "")
+    assert status != 0 and f'inside the chroot "{root}"' in output, f"a link to outside: {output}"
+
+
+def as_another_user(described, key):
+    """checkconf as root knows what Unbound can read once it is nobody, in a chroot."""
+    can = may_become_nobody()
+    root, check_as = chroot_of(described, "root")
+    path = root / "etc/kbv.pem"
+
+    def check(value):
+        return check_as(value, "nobody")
 
     write(path, pem(key.private))
     status, output = check(path)
@@ -450,6 +475,7 @@ def main():
     for name, path, word in bad_files(folder):
         suite.test(f"refused: {name}", file_refused, described, path, word)
     suite.test("a key file for another user, in a chroot", as_another_user, described, key)
+    suite.test("a key file in a chroot, for whoever starts it", in_a_chroot, described, key)
     server = described["certs"]["ns-b.server"]
     lines = [f"    tls-service-key: \"{server['key']}\"",
              f"    tls-service-pem: \"{server['cert']}\"", f"    interface: {FAR}@{TLS}",
