@@ -93,11 +93,13 @@ void kbv_anchors_forget(struct module_env *env);
 /*
  * budget.c: how many questions a verdict may send upstream, with all its sub-queries. inherit: when
  * qstate makes sub; release: when a query ends; spend: before a question is sent, true if it must
- * not be. A query that no verdict made has no budget, and all three do nothing.
+ * not be; refused: true if it was not, or something that qstate waited for was not, so that what
+ * failed says nothing of a zone. A query that no verdict made has no budget, and they do nothing.
  */
 void kbv_budget_inherit(struct module_qstate *sub, const struct module_qstate *qstate);
 void kbv_budget_release(struct module_qstate *qstate);
 int kbv_budget_spend(struct module_qstate *qstate);
+int kbv_budget_refused(const struct module_qstate *qstate);
 
 /* farewell.c: before a query is deleted unfinished: if it is for a verdict, its clients get SERVFAIL,
  * those that a UDP datagram reaches; for others nothing happens. */

@@ -270,6 +270,17 @@ def of_discovery(described, world):
         same("by option", moved(before, resolver.statistics()), {"limit.discovery": 2})
 
 
+def of_budget(described, world):
+    """Paths that were not followed to their end for want of questions upstream."""
+    extra = [*PATIENT, "    max-global-quota: 5"]
+    with Resolver(described, extra=extra) as resolver:
+        reply = wire.exchange(world.cases["endpoints-8"]["name"], RRTYPE, timeout_s=60)
+        found = [verdicts.decode(one) for one in kbv_decode.from_message(reply)]
+        cut = [row for row in found if row["reason"] == "too many questions upstream"]
+        same("their status", {row["status"] for row in cut}, {"LIMIT"})
+        same("figures", resolver.statistics()["kbv.limit.discovery"], len(cut))
+
+
 def of_size(described, world):
     """Endpoints that an answer has no room for."""
     name = f"{'.'.join('0123456789abcdef')}.fat.op-v.example."
@@ -343,6 +354,7 @@ def main():
             ("limits: chains", of_chains),
             ("limits: paths of one question", of_paths),
             ("limits: discovery", of_discovery),
+            ("limits: questions upstream", of_budget),
             ("limits: an answer's size", of_size),
             ("limits: what needs TCP", of_transport),
             ("limits: waiting", of_waiting)]:

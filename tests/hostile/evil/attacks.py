@@ -12,8 +12,8 @@ import dns.name
 import dns.rcode
 import dns.rrset
 
-from . import keys
-from .cases import BUDGET, EVIL, EVIL_PIN, PARENT, RIGHT_PIN
+from . import checks, keys
+from .cases import BUDGET, EVIL, EVIL_PIN, PARENT, QUOTAS, RIGHT_PIN
 from .zone import DAY_S, IN, TTL, Key, T, Zone, name, raw, sign
 
 def filler(n):
@@ -336,6 +336,104 @@ def to_itself(q, owner):
     reply.authority.append(dns.rrset.from_text(owner, TTL, IN, T.NS, str(server)))
     reply.additional.append(q.zone.records[server, T.A])
     return reply
+
+
+# --------------------------------------------------------------------- what others would pay for
+
+def without_answers(book, label, n, types):
+    """n zones with 16 servers each, which have no answer for these types: Unbound asks all of them,
+    some several times. The names of their hosts."""
+    addresses = [book.address() for _ in range(16)]
+    hosts = []
+    for k in range(n):
+        zone = book.operator(Zone(f"z{k}-of-{label}.{PARENT}"))
+        zone.hook = on(types, rcode(dns.rcode.SERVFAIL))
+        del zone.records[zone.name, T.NS]
+        servers = [f"ns{i}.{zone.name}" for i in range(len(addresses))]
+        for server, address in zip(servers, addresses):
+            zone.add(server, "A", address)
+            book.parent.add(server, "A", address)
+            book.authority.serve(address, zone)
+        zone.add("@", "NS", *servers)
+        book.parent.delegate(zone, *servers)
+        hosts.append(f"js.{zone.name}")
+    return hosts
+
+
+def fan(book, label, about, why, hosts, **more):
+    """A JoinEUI with these SRV targets."""
+    case = book.joineui(label, about, why, {"LIMIT", "TEMPFAIL", "BOGUS", "PUBLISHED"}, **more)
+    case.zone.add("_lwn._fan", "SRV", *[f"0 1 443 {host}" for host in hosts])
+    case.suffixes.append(f"-of-{label}.{PARENT}")
+    retarget(book, case, "_lwn._fan")
+    return case
+
+
+def budgets(book):
+    mute = "8 SRV targets in 8 zones, each with 16 servers that give no"
+    fan(book, "srv-mute", f"{mute} answer", "one budget for all",
+        without_answers(book, "srv-mute", 8, "TLSA A AAAA"), bound=BUDGET)
+    case = fan(book, "srv-mute-two", "the same for two JoinEUIs at once",
+               "each pays for what it waits for",
+               without_answers(book, "srv-mute-two", 8, "TLSA A AAAA"), bound=2 * QUOTAS + 64)
+    other = f"0.{case.ask[2:]}"
+    book.registry.add(other, "NAPTR", f'1 1 "S" "LWNS" "" _lwn._fan.{case.zone.name}')
+    case.beside[other] = {"LIMIT", "TEMPFAIL"}
+    fan(book, "srv-keys", f"{mute} keys", "keys have a budget of their own",
+        without_answers(book, "srv-keys", 8, "DNSKEY"), bound=2 * QUOTAS + 64)
+    servers_of_others(book)
+    keys_of_others(book)
+
+
+def served_by(book, zone, above, server, address):
+    """Zone is delegated to a server whose address others have, and is on that address."""
+    del zone.records[zone.name, T.NS]
+    zone.add("@", "NS", server)
+    above.delegate(zone, server)
+    book.authority.serve(address, zone)
+
+
+def late(q):
+    return [(0.3, q.honest())]
+
+
+def servers_of_others(book):
+    """The attacker has no question left where, for the sake of an honest zone's records that others
+    ask for too, the address of its name server's own name server is to be asked for."""
+    above = [book.zone(f"slow{n}-of-others.{PARENT}")[0] for n in range(2)]
+    second, address = book.zone(f"second.{above[1].name}", above[1])
+    first = Zone(f"first.{above[0].name}")
+    for zone in (*above, second):
+        zone.hook = late
+    served_by(book, first, above[0], f"ns.{second.name}", address)
+    host = book.address()
+    owner = book.operator(Zone(f"owner-of-others.{PARENT}"))
+    served_by(book, owner, book.parent, f"ns.{first.name}", host)
+    first.add("ns", "A", host)
+    case = fan(book, "others", "an attacker who has no question left where others wait for the "
+               "address of an honest name server", "others have a budget of their own",
+               [*without_answers(book, "others", 7, "TLSA A AAAA"), f"js.{owner.name}"],
+               bound=2 * QUOTAS + 64)
+    unharmed(case, owner)
+
+
+def keys_of_others(book):
+    """The same where the keys of an honest zone are asked for."""
+    owner = book.operator(book.zone(f"owner-of-others-keys.{PARENT}")[0])
+    owner.hook = late
+    case = fan(book, "others-keys", "an attacker who has no question left where others wait for an "
+               "honest zone's keys", "a key that was not asked for is not known to be bad",
+               [*without_answers(book, "others-keys", 7, "DNSKEY"), f"js.{owner.name}"],
+               bound=2 * QUOTAS + 64)
+    unharmed(case, owner)
+
+
+def unharmed(case, owner):
+    """Who asks about its host while the attacker's question is under way, and who does at once
+    afterwards, gets the verdict."""
+    asked = f"_443._tcp.js.{owner.name}"
+    case.beside[asked], case.beside_s = {"PUBLISHED"}, 0.25
+    case.after = lambda ask: checks.published(ask(asked))
 
 
 # --------------------------------------------------------- servers that are slow, lame or confused
@@ -809,7 +907,8 @@ def races(book):
 
 
 def all_cases(book):
-    for add in (honest_control, tlsa_sets, aliases, discovery, referrals, bad_servers, transports,
+    for add in (honest_control, tlsa_sets, aliases, discovery, referrals, budgets, bad_servers,
+                transports,
                 malformed, downgrades, signatures, costly, ttls, planted, races):
         add(book)
     return book.cases

@@ -3,7 +3,7 @@
 below it on an address of its own, and a registry of JoinEUIs in the attacker's hands."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .authority import Authority
 from .zone import Key, Zone
@@ -22,8 +22,9 @@ RIGHT_PIN, EVIL_PIN = f"3 1 1 {RIGHT.hex()}", f"3 1 1 {EVIL.hex()}"
 # repeats (outbound-msg-retry 5 a server, val-max-restart 5).
 LITERAL_BOUND, IDENTIFIER_BOUND = 100, 160
 # What no attack may exceed: the budget of a verdict (three times max-global-quota, 128), and beside
-# it keys and what was asked for the plain TLSA question.
-BUDGET = 3 * 128 + 64
+# it what was asked for the plain TLSA question. Keys have as much again.
+QUOTAS = 3 * 128
+BUDGET = QUOTAS + 64
 
 
 @dataclass
@@ -43,6 +44,9 @@ class Case:
     pins: tuple = (RIGHT_PIN,)
     check: object = None   # a function of the decoded unkeyed verdicts
     after: object = None   # a function of verdicts_of(), once it has been asked
+    beside: dict = field(default_factory=dict)  # names that others ask about meanwhile, and which
+                                                # statuses their verdicts may have
+    beside_s: float = 0                         # how much later they do
 
     def expects(self, statuses):
         """Whether these are what is expected."""

@@ -18,6 +18,10 @@ def wildcard(found):
         assert "wildcard" in verdict["flags"], f"flags {verdict['flags']} without wildcard"
 
 
+def published(found):
+    same("statuses", [verdict["status"] for verdict in found], ["PUBLISHED"])
+
+
 def victim_unharmed(ask):
     """What the attacker said of victim.example is not believed."""
     found = ask("_443._tcp.js.victim.example.")

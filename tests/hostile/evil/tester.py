@@ -137,6 +137,11 @@ def option_on_tlsa(name, request):
             assert time.monotonic() < deadline, f"no reply about {name} TLSA in {PATIENCE_S} s"
 
 
+def later(seconds, name):
+    time.sleep(seconds)
+    return verdicts_of(name)
+
+
 def put(case, pool):
     """Everything that is asked about a case, at the same time: {how: verdicts}."""
     asked = {"base": pool.submit(verdicts_of, case.ask)}
@@ -147,6 +152,8 @@ def put(case, pool):
             verdicts_of, spec.digest_name("spki-sha256", key, case.ask))
         if case.ask.startswith("_"):
             asked[f"tlsa {label}"] = pool.submit(option_on_tlsa, case.ask, request)
+    for name in case.beside:
+        asked[f"beside {name}"] = pool.submit(later, case.beside_s, name)
     found = {how: future.result() for how, future in asked.items()}
     return found | {how: [option_of(reply)] for how, reply in found.items()
                     if how.startswith("option")}
@@ -179,6 +186,9 @@ def judge(case, found):
                 assert "BOUND" in got, f"{how}: {got}, expected BOUND"
             else:
                 assert "BOUND" not in got or allowed == {"BOUND"}, f"{how}: {got}"
+    for name, expected in case.beside.items():
+        got = set(statuses_of(found[f"beside {name}"]))
+        assert got <= expected, f"beside it {name}: {got}, expected {expected}"
     if case.check:
         case.check(found["base"])
 
