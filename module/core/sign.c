@@ -142,16 +142,19 @@ static enum kbv_err write_message(const struct kbv_signer *s, const struct kbv_v
     return kbv_verdict_encode(&to_sign, verdict_in(m), KBV_SIGN_VERDICT_MAX, &m->len);
 }
 
-static bool sign_message(struct kbv_signer *s, struct message *m)
+static enum kbv_err sign_message(struct kbv_signer *s, const struct kbv_sign_leave *leave,
+                                 struct message *m)
 {
     bool ok;
 
+    if (leave != NULL && !leave->ask(leave->arg))
+        return KBV_ERR_UNSUPPORTED;
     ERR_set_mark();
     ok = sign(s, m->octets, sizeof(KBV_SIGN_CONTEXT) + m->len - KBV_SIGN_SIGNATURE_LEN,
               signature_in(m));
     ERR_pop_to_mark();
     atomic_fetch_add_explicit(ok ? &s->made : &s->failed, 1, memory_order_relaxed);
-    return ok;
+    return ok ? KBV_OK : KBV_ERR_NOMEM;
 }
 
 /* The key of everything that a verdict says but its times, and of who signs it. */
@@ -192,12 +195,14 @@ static void repeat(const struct kept *k, struct message *m)
     memcpy(signature_in(m), k->signature, sizeof(k->signature));
 }
 
-/* True if the message is signed; then *v has its times. */
-static bool sign_or_repeat(struct kbv_signer *s, struct kbv_cache *kept, int64_t now,
-                           struct kbv_verdict *v, struct message *m)
+/* If the message is signed *v has its times. */
+static enum kbv_err sign_or_repeat(struct kbv_signer *s, struct kbv_cache *kept,
+                                   const struct kbv_sign_leave *leave, int64_t now,
+                                   struct kbv_verdict *v, struct message *m)
 {
     const uint32_t life = v->not_after - (uint32_t)now;
     uint8_t key[KBV_CACHE_KEY_LEN];
+    enum kbv_err err;
     struct kept k;
 
     kept_key(s, kept, m, key);
@@ -206,18 +211,20 @@ static bool sign_or_repeat(struct kbv_signer *s, struct kbv_cache *kept, int64_t
         v->issued = k.issued;
         v->not_after = k.not_after;
         atomic_fetch_add_explicit(&s->repeated, 1, memory_order_relaxed);
-        return true;
+        return KBV_OK;
     }
-    if (!sign_message(s, m))
-        return false;
+    err = sign_message(s, leave, m);
+    if (err != KBV_OK)
+        return err;
     k = (struct kept){.issued = v->issued, .not_after = v->not_after};
     memcpy(k.signature, signature_in(m), sizeof(k.signature));
     /* One without a lifetime serves for the second that it was made in. */
     kbv_cache_put(kept, key, now, now + (life != 0 && life <= INT32_MAX ? life : 1), &k, sizeof(k));
-    return true;
+    return KBV_OK;
 }
 
-enum kbv_err kbv_sign_verdict(struct kbv_signer *s, struct kbv_cache *kept, int64_t now,
+enum kbv_err kbv_sign_verdict(struct kbv_signer *s, struct kbv_cache *kept,
+                              const struct kbv_sign_leave *leave, int64_t now,
                               struct kbv_verdict *v, uint8_t *out, size_t cap, size_t *len)
 {
     struct message m;
@@ -227,9 +234,10 @@ enum kbv_err kbv_sign_verdict(struct kbv_signer *s, struct kbv_cache *kept, int6
         return err;
     if (m.len > cap)
         return KBV_ERR_SPACE;
-    if (!(kept != NULL && v->nonce.p == NULL ? sign_or_repeat(s, kept, now, v, &m)
-                                             : sign_message(s, &m)))
-        return KBV_ERR_NOMEM;
+    err = kept != NULL && v->nonce.p == NULL ? sign_or_repeat(s, kept, leave, now, v, &m)
+                                             : sign_message(s, leave, &m);
+    if (err != KBV_OK)
+        return err;
     memcpy(out, verdict_in(&m), m.len);
     *len = m.len;
     return KBV_OK;

@@ -58,6 +58,12 @@ const struct kbv_verdict_key *kbv_signer_key(const struct kbv_signer *s);
 /* Octets of what kbv_sign_verdict() keeps in a table. */
 extern const size_t kbv_sign_kept_len;
 
+/* Whether a signature may be made, for whose sake arg knows; what is repeated needs no leave. */
+struct kbv_sign_leave {
+    bool (*ask)(void *arg);
+    void *arg;
+};
+
 /*
  * Encodes *v, whatever its own auth says, with a signature of s into out, cap octets, and sets
  * *len.
@@ -67,10 +73,14 @@ extern const size_t kbv_sign_kept_len;
  * is, but for half as long at least. Then *v has its times. A verdict with a nonce is neither
  * looked for nor kept.
  *
- * KBV_ERR_SPACE, KBV_ERR_FORMAT: as kbv_verdict_encode(). KBV_ERR_NOMEM: it could not be signed.
- * After an error out holds nothing of use and *v is as it was.
+ * leave: is asked once, and last of all, before one is made; NULL: no need to.
+ *
+ * KBV_ERR_SPACE, KBV_ERR_FORMAT: as kbv_verdict_encode(). KBV_ERR_UNSUPPORTED: leave said no.
+ * KBV_ERR_NOMEM: it could not be signed. After an error out holds nothing of use and *v is as it
+ * was.
  */
-enum kbv_err kbv_sign_verdict(struct kbv_signer *s, struct kbv_cache *kept, int64_t now,
+enum kbv_err kbv_sign_verdict(struct kbv_signer *s, struct kbv_cache *kept,
+                              const struct kbv_sign_leave *leave, int64_t now,
                               struct kbv_verdict *v, uint8_t *out, size_t cap, size_t *len);
 
 /* Signatures since s was made: those made, those repeated out of a table, and those that failed. */

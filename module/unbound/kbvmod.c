@@ -78,33 +78,43 @@ static void delete_module(struct kbv_module *m)
     kbv_cache_delete(m->cache);
     kbv_ratelimit_delete(m->chains);
     kbv_ratelimit_delete(m->nonces);
+    kbv_ratelimit_delete(m->signatures);
+    kbv_ratelimit_delete(m->unproven);
     kbv_dane_delete(m->dane);
     kbv_statistics_delete(m->statistics);
     kbv_options_delete(m->opts);
     free(m);
 }
 
-/* The table, and the limits on chains and on nonces. They are new at each start and reload: what
+static struct kbv_ratelimit *create_limit(uint32_t per_second)
+{
+    uint8_t secret[KBV_RATELIMIT_SECRET_LEN];
+
+    return RAND_bytes(secret, sizeof(secret)) == 1 ? kbv_ratelimit_create(per_second, secret)
+                                                   : NULL;
+}
+
+/* The table, and the limits on chains and signatures. They are new at each start and reload: what
  * was found with other zones, trust anchors or CA certificates, or signed with another key, is
  * gone. */
 static bool create_tables(struct kbv_module *m)
 {
     const size_t kept =
         kbv_judge_kept_len > kbv_sign_kept_len ? kbv_judge_kept_len : kbv_sign_kept_len;
-    uint8_t cache_secret[KBV_CACHE_SECRET_LEN], chains_secret[KBV_RATELIMIT_SECRET_LEN],
-        nonces_secret[KBV_RATELIMIT_SECRET_LEN];
+    uint8_t secret[KBV_CACHE_SECRET_LEN];
 
-    if (RAND_bytes(cache_secret, sizeof(cache_secret)) != 1 ||
-        RAND_bytes(chains_secret, sizeof(chains_secret)) != 1 ||
-        RAND_bytes(nonces_secret, sizeof(nonces_secret)) != 1) {
+    if (RAND_bytes(secret, sizeof(secret)) != 1) {
         log_err("kbv: no random octets from OpenSSL");
         return false;
     }
-    m->chains = kbv_ratelimit_create(m->opts->chain_ratelimit, chains_secret);
-    m->nonces = kbv_ratelimit_create(m->opts->chain_ratelimit, nonces_secret);
+    m->chains = create_limit(m->opts->chain_ratelimit);
+    m->nonces = create_limit(m->opts->chain_ratelimit);
+    m->signatures = create_limit(m->opts->chain_ratelimit * KBV_SIGNATURES);
+    m->unproven = create_limit(m->opts->chain_ratelimit * KBV_SIGNATURES);
     if (m->opts->cache_size != 0)
-        m->cache = kbv_cache_create(m->opts->cache_size, kept, cache_secret);
-    if (!m->chains || !m->nonces || (m->opts->cache_size != 0 && !m->cache)) {
+        m->cache = kbv_cache_create(m->opts->cache_size, kept, secret);
+    if (!m->chains || !m->nonces || !m->signatures || !m->unproven ||
+        (m->opts->cache_size != 0 && !m->cache)) {
         log_err("kbv: out of memory for kbv-cache-size");
         return false;
     }

@@ -17,10 +17,13 @@
 #include "../core/question.h"
 #include "../core/stats.h"
 
+struct comm_reply;
 struct comm_timer;
 struct config_file;
 struct dns_msg;
+struct edns_data;
 struct kbv_statistics;
+struct mesh_state;
 struct module_env;
 struct module_qstate;
 struct regional;
@@ -34,12 +37,19 @@ struct kbv_module {
     struct kbv_cache *cache;      /* NULL: kbv-cache-size is 0 */
     struct kbv_ratelimit *chains; /* kbv-chain-ratelimit: of verifications */
     struct kbv_ratelimit *nonces; /* kbv-chain-ratelimit: of signatures over nonces */
+    /* KBV_SIGNATURES times kbv-chain-ratelimit: of all others, for clients whose addresses are
+     * known to be theirs, and for those of mere datagrams */
+    struct kbv_ratelimit *signatures, *unproven;
     uint32_t bogus_ttl;  /* val-bogus-ttl [s], copied: fast_reload swaps the configuration */
     int deadline_ms;     /* a verdict in progress waits for records no longer */
     atomic_uint pending; /* verdicts in progress */
     atomic_uint flushes; /* how often verdicts were to be forgotten */
     struct kbv_statistics *statistics;
 };
+
+/* Signatures over no nonce that a client may cause for each chain that it may have verified. As
+ * many as kbv-max-pending by default: what a client may ask about at once shall not be refused. */
+#define KBV_SIGNATURES 10
 
 enum kbv_phase {
     KBV_PHASE_LOOKUP, /* waiting for the records that discovery asks for */
@@ -92,7 +102,7 @@ bool kbv_answer_view(struct module_env *env, struct reply_info *rep, int rcode, 
 /* budget.c */
 /* Gives a query, and all that will be asked for its sake, a budget. False: no memory. */
 bool kbv_budget_start(struct module_qstate *qstate);
-/* Whether something was not asked for want of it. */
+/* Whether there was too little in it for something that was to be asked. */
 bool kbv_budget_is_spent(const struct module_qstate *qstate);
 
 /* reply.c */
@@ -111,8 +121,8 @@ bool kbv_reply_cached(struct module_qstate *qstate);
 const struct ub_packed_rrset_key *kbv_reply_cached_base(struct module_qstate *qstate,
                                                         const struct kbv_question *q,
                                                         uint16_t rrtype);
-/* Does Unbound keep the answer that denies q's name? Not if it made it of the NSEC records around the
- * name: there are as many of those as somebody cares to ask for. */
+/* Does Unbound keep the answer that denies q's name? Not if it made it of the NSEC records around
+ * the name: there are as many of those as somebody cares to ask for. */
 bool kbv_reply_denial_kept(struct module_qstate *qstate, const struct kbv_question *q);
 /* Takes every answer of the kind that is made here out of the message cache, whoever made it. */
 void kbv_reply_forget_verdicts(struct module_env *env, const struct kbv_module *m);
@@ -133,9 +143,40 @@ const struct ub_packed_rrset_key *kbv_reply_rrset(const struct reply_info *rep, 
 size_t kbv_reply_decode(const struct ub_packed_rrset_key *rrset, struct kbv_verdict *v, size_t max);
 /* A verdict's octets, with a signature if there is a key and wanted says so; *v has then the times
  * that they have. Octets that were signed before and are whole are not signed again. kept: the same
- * signature may serve again. */
+ * signature may serve again. leave: is asked before one is made; if it says no,
+ * KBV_ERR_UNSUPPORTED. */
 enum kbv_err kbv_reply_encode(const struct kbv_module *m, struct kbv_verdict *v, bool wanted,
-                              bool kept, int64_t now, uint8_t *out, size_t cap, size_t *len);
+                              bool kept, const struct kbv_sign_leave *leave, int64_t now,
+                              uint8_t *out, size_t cap, size_t *len);
+
+/* rates.c */
+/* One client of a reply. */
+struct kbv_source {
+    struct kbv_asker asker;
+    bool udp;
+    bool datagram; /* over UDP, and not from a loopback address */
+    bool proven;   /* the address is its own */
+};
+/* A far one over UDP where repinfo, or its connection, is NULL. */
+struct kbv_source kbv_source_of(const struct comm_reply *repinfo, const struct edns_data *edns);
+/* True, and it is counted: a signature over no nonce may be made for the client at now [s]. */
+bool kbv_source_may_sign(const struct kbv_module *m, const struct kbv_source *s, int64_t now);
+/* Why it may not; static text. */
+const char *kbv_source_refusal(const struct kbv_source *s);
+
+/* Those who wait for an answer, for kbv_waiting_may_sign(). */
+struct kbv_waiting_clients {
+    const struct kbv_module *m;
+    const struct mesh_state *mesh;
+    bool kept; /* by the message cache: one signature for everybody, counted and not refused */
+    int64_t now;
+    const char *refusal; /* set, to static text, if it may not be made for any of them */
+};
+/* kbv_sign_leave.ask: whether one of them may have a signature made. */
+bool kbv_waiting_may_sign(void *arg);
+
+/* The reason at which libkbv repeats its question over TCP. */
+#define KBV_USE_TCP "use TCP"
 
 /* stats.c */
 /* Counters for so many threads as cfg says; NULL: no memory. Free with kbv_statistics_delete(),

@@ -31,8 +31,6 @@
 /* Beyond it Unbound may leave OPT out of a UDP reply, without setting TC. */
 #define OPTION_UDP_MAX 900
 
-static const char use_tcp[] = "use TCP";
-
 /* One reply on its way to one client. */
 struct reply {
     const struct kbv_module *m;
@@ -42,56 +40,22 @@ struct reply {
     int rcode;
     struct regional *region;
     int64_t now;
-    bool local;    /* local data: the operator's own word */
-    bool datagram; /* over UDP, and not from a loopback address */
-    bool udp;
-    bool sign; /* the verdict is to be signed */
-    struct kbv_asker client;
+    bool local; /* local data: the operator's own word */
+    bool sign;  /* the verdict is to be signed */
+    struct kbv_source source;
     struct kbv_question *question; /* of the option; see question_of() */
     bool question_read;
 };
 
-static bool is_loopback(const struct sockaddr_storage *a)
+/* Who the client is, and how it is connected. */
+static void read_source(struct reply *r, const struct edns_data *edns,
+                        const struct comm_reply *repinfo)
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-    if (a->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)a;
-        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
-    }
-    if (a->ss_family == AF_INET6) {
-        const uint8_t *o = ((const struct sockaddr_in6 *)a)->sin6_addr.s6_addr;
-        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr) ||
-               (memcmp(o, mapped, sizeof(mapped)) == 0 && o[12] == 127);
-    }
-    return false;
-}
-
-/* Who asks, through a proxy too: its address, not the proxy's. */
-static struct kbv_asker client_of(const struct sockaddr_storage *a)
-{
-    if (a->ss_family == AF_INET)
-        return kbv_asker_at((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr, 4);
-    if (a->ss_family == AF_INET6)
-        return kbv_asker_at((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr, 16);
-    return (struct kbv_asker){{0}};
-}
-
-/* How the client is connected. Without knowledge it is a far one over UDP. */
-static void read_transport(struct reply *r, const struct edns_data *edns,
-                           const struct comm_reply *repinfo)
-{
-    r->datagram = r->udp = true;
     if (!repinfo && r->qstate && r->qstate->mesh_info)
         for (struct mesh_reply *p = r->qstate->mesh_info->reply_list; p; p = p->next)
             if (&p->edns == edns)
                 repinfo = &p->query_reply;
-    if (!repinfo || !repinfo->c)
-        return;
-    /* DNS over QUIC has a type of its own, and is not named among the transports served. */
-    r->udp = repinfo->c->type != comm_tcp && repinfo->c->type != comm_http;
-    r->datagram = r->udp && !is_loopback(&repinfo->client_addr);
-    r->client = client_of(&repinfo->client_addr);
+    r->source = kbv_source_of(repinfo, edns);
 }
 
 /* The option's octets if there is one; *many if there are more. */
@@ -200,7 +164,7 @@ static size_t derive(const struct reply *r, struct kbv_presented *presented, str
     if (presented->material == KBV_MATERIAL_NONE)
         return kbv_verdict_select(v, n, (v[0].flags & KBV_FLAG_KEYED) != 0);
     kbv_policy_for(r->m, r->qinfo->qname, r->qinfo->qname_len, &p);
-    presented->client = r->client;
+    presented->client = r->source.asker;
     for (size_t i = 0; i < n; i++) {
         const enum kbv_status base = v[i].status;
 
@@ -228,13 +192,13 @@ static const char *objection(struct reply *r, const struct kbv_request *req,
         kbv_name_under_kbv(r->qinfo->qname, r->qinfo->qname_len))
         return "key material on a _kbv name";
     *status = KBV_STATUS_REFUSED;
-    if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->datagram) {
+    if ((req->kind == KBV_MATERIAL_CHAIN || req->nonce.p) && r->source.datagram) {
         (void)kbv_presented_subject(req->kind, req->material, presented);
         r->sign = r->sign && !req->nonce.p;
         kbv_count(r->m, KBV_STATS_LIMIT_UDP);
-        return use_tcp;
+        return KBV_USE_TCP;
     }
-    if (r->sign && req->nonce.p && !kbv_ratelimit_take(r->m->nonces, &r->client, r->now)) {
+    if (r->sign && req->nonce.p && !kbv_ratelimit_take(r->m->nonces, &r->source.asker, r->now)) {
         (void)kbv_presented_subject(req->kind, req->material, presented);
         r->sign = false;
         return "too many signatures";
@@ -246,19 +210,45 @@ static const char *objection(struct reply *r, const struct kbv_request *req,
     return NULL;
 }
 
-/* The octets of v for this client. The verdict of an RR comes with the RR's own signature, which a
- * nonce would break. */
-static enum kbv_err encode(const struct reply *r, struct kbv_verdict *v,
-                           const struct kbv_request *req, uint8_t *out, size_t cap, size_t *len)
+/* kbv_sign_leave.ask */
+static bool may_sign(void *arg)
 {
+    const struct reply *r = arg;
+
+    return kbv_source_may_sign(r->m, &r->source, r->now);
+}
+
+/* The octets of v for this client. The verdict of an RR comes with the RR's own signature, which a
+ * nonce would break; whether one over a nonce may be made was asked before. */
+static enum kbv_err encode(struct reply *r, struct kbv_verdict *v, const struct kbv_request *req,
+                           uint8_t *out, size_t cap, size_t *len)
+{
+    const struct kbv_sign_leave leave = {may_sign, r};
+
     v->nonce = req->nonce;
     if (req->nonce.p)
         v->auth = 0;
-    return kbv_reply_encode(r->m, v, r->sign, true, r->now, out, cap, len);
+    return kbv_reply_encode(r->m, v, r->sign, true, req->nonce.p ? NULL : &leave, r->now, out, cap,
+                            len);
 }
 
-/* Appends v to the client's reply, or what stands for it if it does not fit or cannot be signed:
- * then *v is that. False: there is no option. */
+/* What stands for a verdict that could not be encoded, or does not fit. */
+static void put_off(struct reply *r, enum kbv_err err, struct kbv_verdict *v)
+{
+    if (err == KBV_ERR_NOMEM) {
+        r->sign = false;
+        plain_verdict(r, KBV_FOUND_FAILURE, 0, "the verdict could not be signed", v);
+    } else if (err == KBV_ERR_UNSUPPORTED) {
+        r->sign = false;
+        plain_verdict(r, KBV_FOUND_REFUSAL, KBV_STATUS_REFUSED, kbv_source_refusal(&r->source), v);
+    } else {
+        kbv_count(r->m, KBV_STATS_LIMIT_UDP);
+        plain_verdict(r, KBV_FOUND_LIMIT, 0, KBV_USE_TCP, v);
+    }
+}
+
+/* Appends v to the client's reply, or what stands for it: then *v is that. False: there is no
+ * option. */
 static bool put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_request *req,
                        struct kbv_presented *presented, struct edns_option **out)
 {
@@ -266,17 +256,14 @@ static bool put_option(struct reply *r, struct kbv_verdict *v, const struct kbv_
     size_t len;
     enum kbv_err err = encode(r, v, req, buf, sizeof(buf), &len);
 
-    if (err != KBV_OK || (r->udp && len > OPTION_UDP_MAX)) {
-        if (err == KBV_ERR_NOMEM) {
-            r->sign = false;
-            plain_verdict(r, KBV_FOUND_FAILURE, 0, "the verdict could not be signed", v);
-        } else {
-            kbv_count(r->m, KBV_STATS_LIMIT_UDP);
-            plain_verdict(r, KBV_FOUND_LIMIT, 0, use_tcp, v);
-        }
+    if (err != KBV_OK || (r->source.udp && len > OPTION_UDP_MAX)) {
+        put_off(r, err, v);
         derive(r, presented, v, 1);
-        if (encode(r, v, req, buf, sizeof(buf), &len) != KBV_OK)
-            return false;
+        if (encode(r, v, req, buf, sizeof(buf), &len) != KBV_OK) {
+            r->sign = false; /* nothing is left to be signed for: a LIMIT does without */
+            if (encode(r, v, req, buf, sizeof(buf), &len) != KBV_OK)
+                return false;
+        }
     }
     if (!edns_opt_list_append(out, r->m->opts->edns_option, len, buf, r->region)) {
         log_err("kbv: out of memory for an option");
@@ -495,7 +482,7 @@ static void serve(const struct kbv_module *m, struct query_info *qinfo,
         .local = local,
     };
     if (opt && qinfo->qtype != LDNS_RR_TYPE_TXT) {
-        read_transport(&r, edns, repinfo);
+        read_source(&r, edns, repinfo);
         count(&r, serve_option(&r, opt, many, out), start_time);
     } else {
         count(&r, serve_records(&r, edns->edns_present, out), start_time);
@@ -519,7 +506,7 @@ static int on_reply(struct query_info *qinfo, struct module_qstate *qstate, stru
 static void withhold_records(const struct kbv_module *m, const struct query_info *qinfo,
                              struct reply_info *rep)
 {
-    if (!qinfo || !rep || qinfo->qclass != LDNS_RR_CLASS_IN ||
+    if (!qinfo || !rep || rep->an_numrrsets == 0 || qinfo->qclass != LDNS_RR_CLASS_IN ||
         (qinfo->qtype != m->opts->rrtype && !kbv_name_under_kbv(qinfo->qname, qinfo->qname_len)))
         return;
     rep->rrsets += rep->an_numrrsets;

@@ -6,6 +6,7 @@
 
 #include "services/cache/dns.h"
 #include "services/cache/rrset.h"
+#include "services/mesh.h"
 #include "sldns/rrdef.h"
 #include "sldns/sbuffer.h"
 #include "util/config_file.h"
@@ -42,12 +43,14 @@ static uint32_t life_of(const struct kbv_verdict *v, uint32_t now)
 }
 
 enum kbv_err kbv_reply_encode(const struct kbv_module *m, struct kbv_verdict *v, bool wanted,
-                              bool kept, int64_t now, uint8_t *out, size_t cap, size_t *len)
+                              bool kept, const struct kbv_sign_leave *leave, int64_t now,
+                              uint8_t *out, size_t cap, size_t *len)
 {
     if (!wanted || !m->opts->signer)
         v->auth = 0;
     else if (v->auth == 0)
-        return kbv_sign_verdict(m->opts->signer, kept ? m->cache : NULL, now, v, out, cap, len);
+        return kbv_sign_verdict(m->opts->signer, kept ? m->cache : NULL, leave, now, v, out, cap,
+                                len);
     return kbv_verdict_encode(v, out, cap, len);
 }
 
@@ -57,6 +60,8 @@ struct answer {
     struct regional *region;
     bool txt;
     bool passing; /* the message cache does not get it */
+    bool sign;
+    struct kbv_sign_leave leave;
     int64_t now;
 };
 
@@ -73,7 +78,8 @@ static enum kbv_err append(const struct answer *a, struct rdatas *r, struct kbv_
     enum kbv_err err;
 
     err = a->txt ? kbv_verdict_txt(v, rr + 2, KBV_RDATA_MAX, &len)
-                 : kbv_reply_encode(a->m, v, true, again, a->now, rr + 2, KBV_RDATA_MAX, &len);
+                 : kbv_reply_encode(a->m, v, a->sign, again, &a->leave, a->now, rr + 2,
+                                    KBV_RDATA_MAX, &len);
     if (err)
         return err;
     if (r->total + len + others * KBV_BARE_MAX > KBV_VERDICT_MAX)
@@ -90,17 +96,17 @@ static enum kbv_err append(const struct answer *a, struct rdatas *r, struct kbv_
     return KBV_OK;
 }
 
-/* v as a LIMIT: what does not fit the answer, or no RR. */
-static struct kbv_verdict limited(const struct kbv_verdict *v, const struct kbv_policy *p,
-                                  const char *reason)
+/* v as one that says no more than that: what does not fit the answer, or may not be signed. */
+static struct kbv_verdict instead_of(const struct kbv_verdict *v, enum kbv_status status,
+                                     const struct kbv_policy *p, const char *reason)
 {
     struct kbv_verdict l = *v;
 
-    l.status = KBV_STATUS_LIMIT;
-    l.ede = kbv_status_ede(KBV_STATUS_LIMIT);
+    l.status = status;
+    l.ede = kbv_status_ede(status);
     l.match = KBV_MATCH_NONE;
     l.auth = 0;
-    l.not_after = l.issued + kbv_judge_cap(KBV_STATUS_LIMIT, p);
+    l.not_after = l.issued + kbv_judge_cap(status, p);
     l.associations = l.reference_names = l.found_at = (struct kbv_slice){NULL, 0};
     l.reason = (struct kbv_slice){(const uint8_t *)reason, strlen(reason)};
     return l;
@@ -401,44 +407,85 @@ static void store(struct module_qstate *qstate, const struct kbv_module *m,
                          qstate->query_flags);
 }
 
+/* Appends the RRs of n verdicts, and lowers *ttl to what they live. */
+static enum kbv_err append_all(const struct answer *a, const struct kbv_policy *p,
+                               const struct kbv_verdict *v, size_t n, struct rdatas *r,
+                               uint32_t *ttl)
+{
+    for (size_t i = 0; i < n && r->n < KBV_VERDICTS_MAX; i++) {
+        struct kbv_verdict rr = v[i];
+        enum kbv_err err = append(a, r, &rr, n - i - 1);
+        if (err == KBV_ERR_LIMIT || err == KBV_ERR_SPACE || err == KBV_ERR_FORMAT) {
+            kbv_count(a->m, KBV_STATS_LIMIT_SIZE);
+            rr = instead_of(&v[i], KBV_STATUS_LIMIT, p, "the answer would be too large");
+            err = append(a, r, &rr, 0);
+        }
+        if (err)
+            return err;
+        if (life_of(&rr, (uint32_t)a->now) < *ttl)
+            *ttl = life_of(&rr, (uint32_t)a->now);
+    }
+    return KBV_OK;
+}
+
+/* The same of verdicts that may not be signed: each is refused, for what is not signed is nothing
+ * to go by; those that say so anyway say it without. */
+static enum kbv_err append_refused(struct answer *a, const struct kbv_policy *p, const char *reason,
+                                   const struct kbv_verdict *v, size_t n, struct rdatas *r)
+{
+    struct kbv_verdict refused[KBV_VERDICTS_MAX];
+    uint32_t ttl;
+
+    a->sign = false;
+    r->n = r->total = 0;
+    for (size_t i = 0; i < n && i < KBV_VERDICTS_MAX; i++)
+        refused[i] =
+            is_failure(v[i].status) ? v[i] : instead_of(&v[i], KBV_STATUS_REFUSED, p, reason);
+    return append_all(a, p, refused, n < KBV_VERDICTS_MAX ? n : KBV_VERDICTS_MAX, r, &ttl);
+}
+
 bool kbv_reply_verdicts(struct module_qstate *qstate, const struct kbv_qstate *k,
                         const struct kbv_verdict *v, size_t n, uint32_t keep)
 {
     const struct kbv_module *m = kbv_module_of(qstate->env);
-    bool txt = k->q.form == KBV_FORM_TXT;
-    uint32_t now = (uint32_t)*qstate->env->now, ttl = UINT32_MAX;
-    const struct answer a = {m, qstate->region, txt, keep == KBV_KEEP_NOT,
-                             (int64_t)*qstate->env->now};
+    const struct mesh_state *mesh = qstate->mesh_info;
+    const bool passing = keep == KBV_KEEP_NOT;
+    uint32_t ttl = UINT32_MAX;
+    struct kbv_waiting_clients waiting = {m, mesh, !passing, (int64_t)*qstate->env->now, NULL};
+    struct answer a = {
+        .m = m,
+        .region = qstate->region,
+        .txt = k->q.form == KBV_FORM_TXT,
+        .passing = passing,
+        .sign = !passing || mesh->reply_list || mesh->cb_list, /* else nobody sees it */
+        .leave = {kbv_waiting_may_sign, &waiting},
+        .now = (int64_t)*qstate->env->now,
+    };
     struct rdatas r = {.n = 0};
     struct kbv_policy p;
+    enum kbv_err err;
 
     if (!m)
         return false;
     kbv_policy_for(m, k->q.name, k->q.name_len, &p);
-    if (keep != KBV_KEEP_NOT && !txt && keep_cached(qstate, v, n, m->opts->rrtype))
+    if (!passing && !a.txt && keep_cached(qstate, v, n, m->opts->rrtype))
         return true;
-    for (size_t i = 0; i < n && r.n < KBV_VERDICTS_MAX; i++) {
-        struct kbv_verdict rr = v[i];
-        enum kbv_err err = append(&a, &r, &rr, n - i - 1);
-        if (err == KBV_ERR_LIMIT || err == KBV_ERR_SPACE || err == KBV_ERR_FORMAT) {
-            kbv_count(m, KBV_STATS_LIMIT_SIZE);
-            rr = limited(&v[i], &p, "the answer would be too large");
-            err = append(&a, &r, &rr, 0);
-        }
-        if (err) /* unsigned where there is a key would be none either */
-            return false;
-        if (life_of(&rr, now) < ttl)
-            ttl = life_of(&rr, now);
+    err = append_all(&a, &p, v, n, &r, &ttl);
+    if (err == KBV_ERR_UNSUPPORTED) {
+        err = append_refused(&a, &p, waiting.refusal, v, n, &r);
+        ttl = 0;
     }
-    if (keep != KBV_KEEP_NOT && ttl > keep)
+    if (err) /* unsigned where there is a key would be none either */
+        return false;
+    if (!passing && ttl > keep)
         ttl = keep;
     if (r.n == 0 || !make_msg(qstate, 1, (time_t)ttl))
         return false;
     qstate->return_msg->rep->rrsets[0] =
-        make_rrset(qstate, txt ? LDNS_RR_TYPE_TXT : m->opts->rrtype, &r, (time_t)ttl);
+        make_rrset(qstate, a.txt ? LDNS_RR_TYPE_TXT : m->opts->rrtype, &r, (time_t)ttl);
     if (!qstate->return_msg->rep->rrsets[0])
         return false;
-    if (keep != KBV_KEEP_NOT)
+    if (!passing)
         store(qstate, m, k, (time_t)ttl);
     return true;
 }

@@ -96,7 +96,6 @@ void kbv_count_time(const struct kbv_module *m, const struct timeval *from,
 static void read_all(const struct kbv_module *m, struct kbv_stats_sum *sum)
 {
     const struct kbv_ratelimit_counts chains = kbv_ratelimit_counts(m->chains);
-    const struct kbv_ratelimit_counts nonces = kbv_ratelimit_counts(m->nonces);
     struct kbv_cache_counts cache = {0, 0, 0, 0};
 
     kbv_stats_read(m->statistics->counters, sum);
@@ -111,7 +110,9 @@ static void read_all(const struct kbv_module *m, struct kbv_stats_sum *sum)
     sum->figures[KBV_STATS_CHAIN_RATELIMITED] = chains.refused;
     if (m->opts->signer)
         sum->figures[KBV_STATS_SIGNATURES] = kbv_sign_counts(m->opts->signer).made;
-    sum->figures[KBV_STATS_SIGNATURES_RATELIMITED] = nonces.refused;
+    sum->figures[KBV_STATS_SIGNATURES_RATELIMITED] = kbv_ratelimit_counts(m->nonces).refused +
+                                                     kbv_ratelimit_counts(m->signatures).refused +
+                                                     kbv_ratelimit_counts(m->unproven).refused;
 }
 
 /* What there was since statistics began; with reset they begin now. */

@@ -29,7 +29,7 @@ static void require_signature(struct kbv_signer *s)
     uint8_t out[KBV_SIGN_VERDICT_MAX];
     size_t len;
 
-    REQUIRE(kbv_sign_verdict(s, NULL, 0, &v, out, sizeof(out), &len) == KBV_OK);
+    REQUIRE(kbv_sign_verdict(s, NULL, NULL, 0, &v, out, sizeof(out), &len) == KBV_OK);
     REQUIRE(kbv_verdict_decode(&found, out, len) == KBV_OK);
     REQUIRE(kbv_verdict_verify(&found, kbv_signer_key(s), 1) == KBV_SIGNATURE_VALID);
 }

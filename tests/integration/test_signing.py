@@ -275,6 +275,62 @@ def limited(described, world, key):
             time.sleep(0.3)
 
 
+def ask_digest(form, digest, **how):
+    """The verdict for a digest by its name, or by the option on either type: octets."""
+    if form == "name":
+        name = spec.digest_name("spki-sha256", digest, OWNER)
+        return verdicts.kbv_decode.from_message(wire.exchange(name, RRTYPE, timeout_s=30, **how))[0]
+    return wire.ask(OWNER, form, spec.request("spki-sha256", digest, sign=True), timeout_s=30, **how)
+
+
+def digests(described, world, key):
+    """Each digest that nobody asked about before costs a signature. They run out for a client, in its
+    second, however it asks, and for no other client; what was signed before does not. Who is far away
+    and says so in a datagram alone takes none from who uses TCP."""
+    known = world.certs["js1.next"]["spki-sha256"]
+    refused = 0
+    near = {"source": "127.0.1.1", "tcp": False}
+    with Resolver(described, extra=signing(key, "    kbv-chain-ratelimit: 1")) as handle:
+        for form in ("name", RRTYPE, "TLSA"):
+            assert key.signed(ask_digest(form, known)), "unsigned"
+        for reason, how, other in (("too many signatures", near, near | {"source": "127.0.1.2"}),
+                                   ("use TCP", {"server": FAR, "source": FAR, "tcp": False},
+                                    {"server": FAR, "source": FAR, "tcp": True})):
+            for form in ("name", RRTYPE, "TLSA"):
+                start = int(time.time())
+                answers = [ask_digest(form, os.urandom(32), **how) for _ in range(80)]
+                beside = ask_digest(form, os.urandom(32), **other)
+                again = ask_digest(form, known, **how)
+                seconds = int(time.time()) - start + 1
+                found = [verdicts.decode(octets) for octets in answers]
+                no = [row for row in found if row["status"] == "REFUSED"]
+                what = f"{form}, {reason}"
+                assert no and len(found) - len(no) <= 10 * seconds, \
+                    f"{what}: {len(no)} of {len(found)} refused in {seconds} s"
+                for row in no:
+                    same(what, (row["reason"], row["ede"], row["flags"], verdicts.life(row)),
+                         (reason, 18, ["keyed"], 0))
+                same(what, {row["status"] for row in found if row not in no}, {"NOT_BOUND"})
+                same(f"{what}: signed", [key.signed(octets) for octets in answers],
+                     [row not in no for row in found])
+                same(f"{what}: another", verdicts.decode(beside)["status"], "NOT_BOUND")
+                assert key.signed(beside) and key.signed(again), f"{what}: others are unsigned"
+                same(f"{what}: what is known", verdicts.decode(again)["status"], "BOUND")
+                refused += len(no)
+                time.sleep(1.1)
+        lines = dict(line.split("=") for line in control(handle, "stats_noreset")[1].split())
+        same("statistics", lines["kbv.signatures.ratelimited"], str(refused))
+
+
+def cold_start(described, world, key):
+    """As many as one server may have to ask about at once are signed with the limit's default."""
+    with Resolver(described, extra=signing(key)):
+        for form in ("name", RRTYPE):
+            answers = [ask_digest(form, os.urandom(32), server=FAR, source=FAR, tcp=False)
+                       for _ in range(400)]
+            assert all(key.signed(octets) for octets in answers), f"{form}: one is unsigned"
+
+
 def always(described, key):
     with Resolver(described, extra=signing(key, "    kbv-sign: always")):
         assert key.signed(option(OWNER)), "unsigned"
@@ -487,6 +543,8 @@ def main():
         suite.test("who pins the key believes it, on any way", believed, described, world, key,
                    other)
     suite.test("signatures over nonces are limited", limited, described, world, key)
+    suite.test("signatures over digests are limited", digests, described, world, key)
+    suite.test("a cold start is within that limit", cold_start, described, world, key)
     suite.test("kbv-sign: always", always, described, key)
     suite.test("who has a pin refuses an unsigned verdict", unsigned_refused, described, world, key)
     for verb, same_file in (("reload", True), ("reload_keep_cache", False)):

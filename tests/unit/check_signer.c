@@ -140,7 +140,7 @@ START_TEST(the_octets_are_those_of_the_vectors)
     size_t len;
 
     v.auth = 0;
-    ck_assert_int_eq(kbv_sign_verdict(signer, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
+    ck_assert_int_eq(kbv_sign_verdict(signer, NULL, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
     ck_assert_uint_eq(len, vector->len);
     ck_assert_mem_eq(out, vector->octets, len);
 }
@@ -158,11 +158,13 @@ START_TEST(every_vector_can_be_signed_and_verifies)
         if (!vectors.v[i].accept)
             continue;
         v = vector_verdict(vectors.v[i].name);
-        ck_assert_int_eq(kbv_sign_verdict(signer, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
+        ck_assert_int_eq(kbv_sign_verdict(signer, NULL, NULL, NOW, &v, out, sizeof(out), &len),
+                         KBV_OK);
         ck_assert_msg(verify(out, len, signer) == KBV_SIGNATURE_VALID, "%s", vectors.v[i].name);
         /* Another signature that it came with, over other octets, is not repeated. */
         v.issued++;
-        ck_assert_int_eq(kbv_sign_verdict(signer, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
+        ck_assert_int_eq(kbv_sign_verdict(signer, NULL, NULL, NOW, &v, out, sizeof(out), &len),
+                         KBV_OK);
         ck_assert_msg(verify(out, len, signer) == KBV_SIGNATURE_VALID, "%s", vectors.v[i].name);
         n++;
     }
@@ -179,16 +181,57 @@ START_TEST(what_does_not_fit_or_is_no_verdict_is_not_signed)
     size_t len = 4711;
 
     for (size_t cap = 0; cap < whole; cap += 13)
-        ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &v, out, cap, &len), KBV_ERR_SPACE);
+        ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &v, out, cap, &len),
+                         KBV_ERR_SPACE);
     bad.status = KBV_STATUS_NONE;
-    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &bad, out, sizeof(out), &len),
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &bad, out, sizeof(out), &len),
                      KBV_ERR_FORMAT);
     bad = v;
     bad.owner.p = NULL;
-    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &bad, out, sizeof(out), &len),
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &bad, out, sizeof(out), &len),
                      KBV_ERR_FORMAT);
     ck_assert_uint_eq(len, 4711);
     ck_assert_uint_eq(kbv_sign_counts(signer).made, 0);
+}
+END_TEST
+
+/* What may be signed: so many more. */
+static bool may_sign(void *arg)
+{
+    int *left = arg;
+
+    return (*left)-- > 0;
+}
+
+START_TEST(what_may_not_be_signed_is_not)
+{
+    const struct kbv_verdict v = vector_verdict("published-signed");
+    struct kbv_verdict asked = v;
+    uint8_t out[KBV_SIGN_VERDICT_MAX];
+    int left = 1;
+    const struct kbv_sign_leave leave = {may_sign, &left};
+    size_t len = 4711;
+
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, &leave, NOW, &asked, out, 10, &len),
+                     KBV_ERR_SPACE);
+    ck_assert_int_eq(left, 1); /* not asked in vain */
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, &leave, NOW, &asked, out, sizeof(out), &len),
+                     KBV_OK);
+    ck_assert_int_eq(left, 0);
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, &leave, NOW, &asked, out, sizeof(out), &len),
+                     KBV_OK); /* repeated */
+    ck_assert_int_eq(left, 0);
+    len = 4711;
+    asked.issued++;
+    asked.flags ^= KBV_FLAG_WILDCARD;
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, &leave, NOW, &asked, out, sizeof(out), &len),
+                     KBV_ERR_UNSUPPORTED);
+    ck_assert_int_eq(kbv_sign_verdict(signer, NULL, &leave, NOW, &asked, out, sizeof(out), &len),
+                     KBV_ERR_UNSUPPORTED);
+    ck_assert_uint_eq(len, 4711);
+    ck_assert_uint_eq(asked.issued, v.issued + 1);
+    ck_assert_uint_eq(kbv_sign_counts(signer).made, 1);
+    ck_assert_uint_eq(kbv_sign_counts(signer).failed, 0);
 }
 END_TEST
 
@@ -226,11 +269,12 @@ START_TEST(a_signature_serves_while_its_verdict_would_be_given_again)
 
     v.issued = (uint32_t)(NOW + again[_i].issued);
     v.not_after = (uint32_t)(NOW + again[_i].until);
-    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &v, one, sizeof(one), &len), KBV_OK);
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &v, one, sizeof(one), &len), KBV_OK);
     v.issued = (uint32_t)(NOW + again[_i].issued2);
     v.not_after = (uint32_t)(NOW + again[_i].until2);
     ck_assert_int_eq(
-        kbv_sign_verdict(signer, kept, NOW + again[_i].now, &v, two, sizeof(two), &len2), KBV_OK);
+        kbv_sign_verdict(signer, kept, NULL, NOW + again[_i].now, &v, two, sizeof(two), &len2),
+        KBV_OK);
     ck_assert_msg((kbv_sign_counts(signer).repeated == 1) == again[_i].repeated, "%s",
                   again[_i].what);
     ck_assert_uint_eq(kbv_sign_counts(signer).made, again[_i].repeated ? 1 : 2);
@@ -298,9 +342,9 @@ START_TEST(a_signature_serves_for_nothing_else)
     size_t len;
 
     v.nonce.p = NULL;
-    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &v, out, sizeof(out), &len), KBV_OK);
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
     change(&v, _i);
-    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &v, out, sizeof(out), &len), KBV_OK);
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
     ck_assert_uint_eq(kbv_sign_counts(signer).repeated, 0);
     ck_assert_uint_eq(kbv_sign_counts(signer).made, 2);
     ck_assert_int_eq(verify(out, len, signer), KBV_SIGNATURE_VALID);
@@ -314,7 +358,8 @@ START_TEST(a_nonce_is_signed_each_time)
     size_t len;
 
     for (unsigned i = 1; i <= 3; i++) {
-        ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &v, out, sizeof(out), &len), KBV_OK);
+        ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &v, out, sizeof(out), &len),
+                         KBV_OK);
         ck_assert_uint_eq(kbv_sign_counts(signer).made, i);
     }
     ck_assert_uint_eq(kbv_cache_counts(kept).entries, 0);
@@ -329,8 +374,8 @@ START_TEST(another_key_signs_for_itself)
     struct kbv_verdict v = vector_verdict("published-signed");
     size_t len;
 
-    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NOW, &v, out, sizeof(out), &len), KBV_OK);
-    ck_assert_int_eq(kbv_sign_verdict(other, kept, NOW, &v, out, sizeof(out), &len), KBV_OK);
+    ck_assert_int_eq(kbv_sign_verdict(signer, kept, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
+    ck_assert_int_eq(kbv_sign_verdict(other, kept, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
     ck_assert_int_eq(verify(out, len, other), KBV_SIGNATURE_VALID);
     ck_assert_int_eq(verify(out, len, signer), KBV_SIGNATURE_UNKNOWN_KEY);
     ck_assert_uint_eq(kbv_sign_counts(other).repeated, 0);
@@ -349,7 +394,7 @@ static void *sign_often(void *arg)
     for (size_t i = 0; i < ROUNDS; i++) {
         v.subject.digest[0] = (uint8_t)(i % 8);
         v.nonce.p = (i + number) % 5 == 0 ? v.subject.digest : NULL;
-        if (kbv_sign_verdict(signer, kept, NOW, &v, out, sizeof(out), &len) != KBV_OK ||
+        if (kbv_sign_verdict(signer, kept, NULL, NOW, &v, out, sizeof(out), &len) != KBV_OK ||
             verify(out, len, signer) != KBV_SIGNATURE_VALID)
             return (void *)"a signature is wrong";
     }
@@ -659,7 +704,7 @@ START_TEST(nothing_of_a_key_is_left_in_memory)
         struct kbv_signer *s = kbv_signer_load(path, &ids, err, sizeof(err));
 
         ck_assert_ptr_nonnull(s);
-        ck_assert_int_eq(kbv_sign_verdict(s, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
+        ck_assert_int_eq(kbv_sign_verdict(s, NULL, NULL, NOW, &v, out, sizeof(out), &len), KBV_OK);
         kbv_signer_delete(s);
         ck_assert_ptr_null(kbv_signer_from_pem((const uint8_t *)HEAD KEY_LINE TAIL HEAD,
                                                strlen(HEAD KEY_LINE TAIL HEAD), err, sizeof(err)));
@@ -708,7 +753,7 @@ START_TEST(without_memory_there_is_no_verdict)
         v.issued = (uint32_t)(NOW + k); /* another one */
         v.rrset_hash[0] = (uint8_t)k;
         begin(k, _i == 1);
-        result = kbv_sign_verdict(signer, kept, NOW, &v, out, sizeof(out), &len);
+        result = kbv_sign_verdict(signer, kept, NULL, NOW, &v, out, sizeof(out), &len);
         if (end() < k)
             n = k;
         ck_assert(result == KBV_ERR_NOMEM ||
@@ -740,6 +785,7 @@ int main(void)
     tcase_add_loop_test(c, the_octets_are_those_of_the_vectors, 0, ROWS(signed_vectors));
     tcase_add_test(c, every_vector_can_be_signed_and_verifies);
     tcase_add_test(c, what_does_not_fit_or_is_no_verdict_is_not_signed);
+    tcase_add_test(c, what_may_not_be_signed_is_not);
     tcase_add_loop_test(c, a_signature_serves_while_its_verdict_would_be_given_again, 0,
                         ROWS(again));
     tcase_add_loop_test(c, a_signature_serves_for_nothing_else, 0, 10);

@@ -265,7 +265,7 @@ static enum outcome sign(void)
     uint8_t out[512];
     size_t len = 0;
 
-    if (s != NULL && kbv_sign_verdict(s, NULL, 0, &v, out, sizeof(out), &len) == KBV_OK) {
+    if (s != NULL && kbv_sign_verdict(s, NULL, NULL, 0, &v, out, sizeof(out), &len) == KBV_OK) {
         starve_pause(true); /* whoever verifies it has memory */
         outcome = kbv_verdict_decode(&found, out, len) == KBV_OK &&
                           kbv_verdict_verify(&found, &signer, 1) == KBV_SIGNATURE_VALID
