@@ -322,6 +322,27 @@ def digests(described, world, key):
         same("statistics", lines["kbv.signatures.ratelimited"], str(refused))
 
 
+def nobody_waits(described, world, key):
+    """The verdict of a name that exists nowhere is made for a digest's sake alone, and not signed."""
+    def name(digit):
+        return f"{digit}.{'f.' * 15}joineuis.lora-alliance.org."
+
+    def signatures(handle):
+        lines = dict(line.split("=") for line in control(handle, "stats_noreset")[1].split())
+        return int(lines["kbv.signatures"])
+
+    digest = world.certs["js1.next"]["spki-sha256"]
+    with Resolver(described, extra=signing(key)) as handle:
+        wire.exchange(name(0), RRTYPE, timeout_s=30)  # what denies its neighbours is known then
+        for asked in (name(1), spec.digest_name("spki-sha256", digest, name(2)),
+                      f"_kbv.{name(3)}"):
+            before = signatures(handle)
+            octets = verdicts.kbv_decode.from_message(wire.exchange(asked, RRTYPE, timeout_s=30))[0]
+            same(asked, verdicts.decode(octets)["status"], "NO_BINDING")
+            assert key.signed(octets), f"{asked} is unsigned"
+            same(f"{asked}: signatures", signatures(handle) - before, 1)
+
+
 def cold_start(described, world, key):
     """As many as one server may have to ask about at once are signed with the limit's default."""
     with Resolver(described, extra=signing(key)):
@@ -545,6 +566,7 @@ def main():
     suite.test("signatures over nonces are limited", limited, described, world, key)
     suite.test("signatures over digests are limited", digests, described, world, key)
     suite.test("a cold start is within that limit", cold_start, described, world, key)
+    suite.test("what nobody waits for is not signed", nobody_waits, described, world, key)
     suite.test("kbv-sign: always", always, described, key)
     suite.test("who has a pin refuses an unsigned verdict", unsigned_refused, described, world, key)
     for verb, same_file in (("reload", True), ("reload_keep_cache", False)):
