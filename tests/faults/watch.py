@@ -190,6 +190,10 @@ class Watch:
                 self.samples.right += 1
 
 
+# A build with sanitizers beside others: a verdict may come too late.
+in_time = True
+
+
 def judge(asked, found, truths):
     """None if one of the truths holds, else what is wrong by each."""
     if not found:
@@ -199,6 +203,8 @@ def judge(asked, found, truths):
             return "another's key"
         if row["status"] == "BOUND" and "BOUND" not in asked.expected:
             return "BOUND"  # whatever goes on
+    if not in_time and {row["status"] for row in found} == {"TEMPFAIL"}:
+        return None
     problems = [truth(asked, found) for truth in truths]
     return None if None in problems else "; or ".join(sorted(problems))
 

@@ -340,6 +340,31 @@ def summaries(found):
                    if match})
 
 
+def log_reports(folder):
+    """From now on those of programs begun go into folder."""
+    folder.mkdir()
+    os.environ["TSAN_OPTIONS"] = f"{TSAN_OPTIONS}:log_path={folder}/tsan"
+
+
+def is_built_with(library):
+    return library in subprocess.run(["ldd", str(programs.UNBOUND)], capture_output=True, text=True,
+                                     check=True).stdout
+
+
+def is_sanitized():
+    assert is_built_with("libtsan"), f"{programs.UNBOUND} is no ThreadSanitizer build"
+
+
+def none_of_ours(folder, known=()):
+    """known: summaries that are there without the module, too."""
+    found = reports(folder)
+    ours = [part for part in found if OURS.search(part)]
+    print(f"# ThreadSanitizer: {len(found)} reports, {len(ours)} in code of ours", flush=True)
+    for line in summaries(found):
+        print(f"#   {'also without: ' if line in known else ''}{line}", flush=True)
+    assert not ours, "\n".join(ours[:3])
+
+
 def sanitized(soak, seconds):
     suite = tap.Suite("load")
     folder = Path(soak.described["dir"])
@@ -347,28 +372,18 @@ def sanitized(soak, seconds):
 
     def loaded(kbv):
         logs = folder / ("tsan-kbv" if kbv else "tsan-stock")
-        logs.mkdir()
-        os.environ["TSAN_OPTIONS"] = f"{TSAN_OPTIONS}:log_path={logs}/tsan"
+        log_reports(logs)
         _, samples = soak.run(programs.UNBOUND, kbv, seconds, rate=RATE // 10, controlled=kbv)
-        return reports(logs), samples
-
-    def is_sanitized():
-        symbols = subprocess.run(["ldd", str(programs.UNBOUND)], capture_output=True, text=True,
-                                 check=True).stdout
-        assert "libtsan" in symbols, f"{programs.UNBOUND} is no ThreadSanitizer build"
+        return logs, samples
 
     def under_load():
         got["without"], _ = loaded(False)
         got["with"], got["samples"] = loaded(True)
 
     def nothing_of_ours():
-        ours = [part for part in got["with"] if OURS.search(part)]
-        print(f"# ThreadSanitizer: {len(got['without'])} reports without the module, "
-              f"{len(got['with'])} with it, {len(ours)} in code of ours", flush=True)
-        known = set(summaries(got["without"]))
-        for line in summaries(got["with"]):
-            print(f"#   {'also without: ' if line in known else ''}{line}", flush=True)
-        assert not ours, "\n".join(ours[:3])
+        known = summaries(reports(got["without"]))
+        print(f"# ThreadSanitizer: {len(known)} kinds of reports without the module", flush=True)
+        none_of_ours(got["with"], known)
 
     suite.test("the build is one with ThreadSanitizer", is_sanitized)
     if suite.failed:

@@ -4,7 +4,6 @@
 import itertools
 import os
 import random
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,12 +39,6 @@ def look(pid, start):
                   Path(f"/proc/{pid}/status").read_text().splitlines())
     return Sight(time.monotonic() - start, int(status["VmRSS"].split()[0]) * 1024,
                  int(status["Threads"]), len(os.listdir(f"/proc/{pid}/fd")))
-
-
-def asan():
-    symbols = subprocess.run(["ldd", str(programs.UNBOUND)], capture_output=True, text=True,
-                             check=True).stdout
-    return "libasan" in symbols
 
 
 class Steady:
@@ -181,7 +174,7 @@ def report(steady):
 def flat(steady):
     """The last half of the time after the warm-up against the first half of it."""
     first, last = report(steady)
-    bound = max(2 * MIB, first * 0.03) * (4 if asan() else 1)
+    bound = max(2 * MIB, first * 0.03) * (4 if soak.is_built_with("libasan") else 1)
     assert last - first <= bound, f"it has grown by {(last - first) / MIB:.2f} MiB"
 
 
@@ -207,7 +200,7 @@ def none_wrong(steady):
 
 def main(seconds):
     suite = tap.Suite("soak")
-    if asan():  # what is freed must be free for the next one
+    if soak.is_built_with("libasan"):  # what is freed must be free for the next one
         os.environ["ASAN_OPTIONS"] = ":".join(
             [*filter(None, [os.environ.get("ASAN_OPTIONS")]), "quarantine_size_mb=1",
              "thread_local_quarantine_size_kb=16", "detect_leaks=1"])
