@@ -3,7 +3,10 @@
 below it on an address of its own, and a registry of JoinEUIs in the attacker's hands."""
 
 import hashlib
+import subprocess
 from dataclasses import dataclass, field
+
+from kbvtest import programs
 
 from .authority import Authority
 from .zone import Key, Zone
@@ -21,9 +24,10 @@ RIGHT_PIN, EVIL_PIN = f"3 1 1 {RIGHT.hex()}", f"3 1 1 {EVIL.hex()}"
 # sub-query, for an identifier those of discovery; each with its DS and DNSKEY, and what Unbound
 # repeats (outbound-msg-retry 5 a server, val-max-restart 5).
 LITERAL_BOUND, IDENTIFIER_BOUND = 100, 160
-# What no attack may exceed: the budget of a verdict (three times max-global-quota, 128), and beside
-# it what was asked for the plain TLSA question. Keys have as much again.
-QUOTAS = 3 * 128
+# What no attack may exceed: the budget of a verdict (three times max-global-quota, 128 or in newer
+# Unbounds 200), and beside it what was asked for the plain TLSA question. Keys have as much again.
+QUOTAS = 3 * int(subprocess.check_output(
+    [str(programs.CHECKCONF), "-o", "max-global-quota", "/dev/null"], text=True))
 BUDGET = QUOTAS + 64
 
 
