@@ -192,12 +192,15 @@ def clock_stepped(described):
         both.watch.offsets = (to,)
         time.sleep(2)
 
-    os.environ |= environment
     # Signatures that begin or end with the hour would make other verdicts of these, and rightly.
     both = Pair(described, "clock", without=("early", "short"))
-    with both:
-        for name in environment:
-            del os.environ[name]
+    with contextlib.ExitStack() as stack:
+        os.environ |= environment
+        try:
+            stack.enter_context(both)
+        finally:
+            for name in environment:
+                del os.environ[name]
         return [both.under_load(f"clock {what}", lambda row, to=to: step(row, to))
                 for what, to in (("15 min forward", CLOCK_STEP_S), ("15 min back", 0))]
 
