@@ -381,6 +381,17 @@ static void advance(struct module_qstate *qstate, const struct kbv_module *m, in
     qstate->ext_state[id] = module_wait_subquery;
 }
 
+/* Whether this thread has as many queries in progress as verdicts may have. Those that a verdict no
+ * longer waits for are in no other limit: an authority that answers for NAPTR, and is silent about
+ * the addresses asked for beside it, leaves two behind with each JoinEUI, until they time out. */
+static bool is_full(const struct module_qstate *qstate, const struct kbv_module *m)
+{
+    static const size_t per_verdict = 8; /* its own, three beside each other, and what those need */
+    const size_t others = (size_t)qstate->env->cfg->num_queries_per_thread;
+
+    return qstate->env->mesh->all.count > m->opts->max_pending * per_verdict + others;
+}
+
 static void start_lookup(struct module_qstate *qstate, struct kbv_module *m, int id,
                          struct kbv_qstate *k)
 {
@@ -390,7 +401,7 @@ static void start_lookup(struct module_qstate *qstate, struct kbv_module *m, int
         finish(qstate, id, true);
         return;
     }
-    if (atomic_fetch_add(&m->pending, 1) >= m->opts->max_pending) {
+    if (atomic_fetch_add(&m->pending, 1) >= m->opts->max_pending || is_full(qstate, m)) {
         atomic_fetch_sub(&m->pending, 1);
         kbv_count(m, KBV_STATS_LIMIT_PENDING);
         answer_without_lookup(qstate, m, id, k, KBV_FOUND_LIMIT, "too many verdicts in progress");
