@@ -25,17 +25,19 @@ MIB = 1 << 20
 MSG_MIB, RRSET_MIB, KBV_MIB = 4, 8, 1
 # The caches whose size is not asked for here, at Unbound's defaults, and what it keeps of servers.
 KEY_MIB, NEG_MIB, INFRA_MIB = 4, 1, 2
-# A verdict on a JoinEUI that is not known yet is four queries in Unbound (its own, NAPTR, A and AAAA),
-# and as many again where the addresses of the one before are still awaited. A query in progress takes
-# 27 KiB, with the module or without (docs/performance.md).
-PENDING_MIB = 2 * 4 * 27 / 1024
+# What kbv-max-pending allows in each thread: eight queries in Unbound for each verdict, beside
+# num-queries-per-thread. A query in progress takes 27 KiB, with the module or without
+# (docs/performance.md).
+THREADS, PENDING, QUERIES = 2, 100, 200
+PENDING_MIB = THREADS * (8 * PENDING + QUERIES) * 27 / 1024
 # The C library's arenas, one a thread, keep up to as much again in holes: that is not what this is about.
 ARENAS = {"MALLOC_ARENA_MAX": "1"}
 # Of the names that a flood makes up, how many may share a place in a cache's table.
 COLLISIONS = 30
-SETTINGS = [*PATIENT, "    num-threads: 2", f"    msg-cache-size: {MSG_MIB}m",
+SETTINGS = [*PATIENT, f"    num-threads: {THREADS}",
+            f"    num-queries-per-thread: {QUERIES}", f"    msg-cache-size: {MSG_MIB}m",
             f"    rrset-cache-size: {RRSET_MIB}m", "    extended-statistics: yes",
-            "kbv:", f"    kbv-cache-size: {KBV_MIB}m"]
+            "kbv:", f"    kbv-cache-size: {KBV_MIB}m", f"    kbv-max-pending: {PENDING}"]
 LITERAL, CHAINED = "_8003._tcp.js1.op-a.example.", "_443._tcp.js2.op-a.example."
 FLOODER, SLOW, OTHER = "127.0.1.1", "127.0.3.1", "127.0.2.1"
 OTHERS_PER_S = 60
@@ -206,7 +208,7 @@ class Flooded:
 
     def bound(self):
         return self.base + (MSG_MIB + RRSET_MIB + KBV_MIB + KEY_MIB + NEG_MIB + INFRA_MIB +
-                            WINDOW * PENDING_MIB) * MIB
+                            PENDING_MIB) * MIB
 
     def spread(self):
         """What is in a cache is spread over its table: a question costs the same in a full one."""
