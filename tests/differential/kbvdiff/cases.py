@@ -375,10 +375,14 @@ def below_kbv(labels, name):
 
 def plain_cases(subject, rows, literal_rows):
     name, asked = subject.name, oracle.request()
+    nonce = hashlib.sha256(name).digest()[:12]
+    sign = bool(nonce[0] & 1)
     yield Case(subject, rows, "rr", None, name, wire.KBV)
     yield Case(subject, rows, "rr", None, below_kbv([], name), wire.KBV)
     yield Case(subject, rows, "txt", None, below_kbv([], name), wire.TXT)
     yield Case(subject, rows, "option", None, name, wire.KBV, (asked,))
+    yield Case(subject, rows, "option", None, name, wire.KBV,
+               (oracle.request(0, b"", SIGNED if sign else 0, nonce),), nonce=nonce, sign=sign)
     if literal_rows:
         yield Case(subject, literal_rows, "tlsa", None, name, wire.TLSA, (asked,), True)
 
@@ -394,6 +398,9 @@ def keyed_case(rng, tree, engine, subject, rows, literal_rows):
     if form == "tlsa" and not literal_rows:
         form = "option"
     material = rng.choice((1, 2) if "name" in form else (1, 2, 3, 3, 4, 4, 5, 5, 5, 5))
+    if "name" not in form and rng.random() < 0.5 and \
+            any(one[0] < 3 for row in rows for one in row.associations):
+        material = pki.CHAIN
     presented = oracle.Presented(engine, *pki.presentation(
         rng, credential, tree.pki.credentials, material))
     if "name" not in form and material < 3 and rng.random() < 0.02:

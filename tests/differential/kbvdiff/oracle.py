@@ -6,6 +6,7 @@ records. Certificate paths are OpenSSL's affair (engine.c). Where more than one 
 (of two failures on one way either counts) a row says which.
 """
 
+import contextlib
 import copy
 import hashlib
 import struct
@@ -276,16 +277,8 @@ class Discovery:
                 future = self.answers[(qname, qtype)] = threading.Event()
         if mine:
             future.answer = None
-            for _ in range(2):
-                try:
-                    future.answer = message = servers.ask(servers.STOCK, qname, qtype)
-                except (OSError, wire.Malformed):
-                    continue
-                if message.rcode != wire.SERVFAIL or BOGUS_EDES & set(message.edes()) or \
-                        any(wire.below(qname, zone.name) for zone in self.tree.zones
-                            if not zone.served):
-                    break
-                time.sleep(6)  # a failure of the moment is kept for five
+            with contextlib.suppress(OSError, wire.Malformed):
+                future.answer = servers.ask(servers.STOCK, qname, qtype)
             future.set()
         future.wait()
         return read(future.answer, qname, qtype, int(time.time()), self.covered)

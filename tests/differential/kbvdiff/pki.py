@@ -117,8 +117,8 @@ class Pki:
         rng = self.rng
         key = rng.choice(self.keys)
         issuer = rng.choice(rng.choice(self.families))
-        begin, end = rng.choice([(-DAY, 90 * DAY)] * 8 +
-                                [(-DAY, -60), (DAY, 2 * DAY), (-DAY, 1200)])
+        begin, end = rng.choice([(-DAY, 90 * DAY)] * 7 + [(-DAY, 1200)] * 3 +
+                                [(-DAY, -60), (DAY, 2 * DAY)])
         usages = rng.choice([(), (), (SERVER, CLIENT), (SERVER,), (CLIENT,)])
         if rng.random() < 0.12:
             der = certificate(label, key, label, key, self.now, names=names, begin=begin, end=end,

@@ -310,10 +310,14 @@ class Tree:
         count = rng.choice((1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 0)) if rng.random() < 0.99 else 65
         ttl = rng.choice(TTLS)
         agile = rng.random() < 0.2  # SHA-256 beside SHA-512, of one key or of two
+        paths = rng.random() < 0.35  # nothing but what needs a chain
         for at in range(count):
             of = rng.choice(credentials)
             if count == 65:
                 rdata = bytes([3, 1, 1]) + rng.randbytes(32)
+            elif paths:
+                rdata = self.association(of, rng.choice((2, 2, 2, 2, 2, 0, 1)), rng.randrange(2),
+                                         rng.choice((0, 1, 1, 2)))
             elif agile:
                 rdata = self.association(of, rng.choice((3, 3, 2)), 1, rng.choice((1, 2)))
             elif rng.random() < 0.2:
