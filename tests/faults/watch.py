@@ -2,16 +2,14 @@
 """Samplers: questions whose answers are known, all the time, and what was wrong with replies."""
 
 import random
-import socket
 import struct
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from kbvtest import spec, verdicts
+from kbvtest import spec, verdicts, wire
 from kbvtest.verdicts import kbv_decode
-from kbvworld import dnsmsg
 
 SAMPLERS, PAUSE_S, PATIENCE_S = 3, 0.04, 4
 KEYS = ("js-v", "js1.current", "js1.next", "other")
@@ -54,19 +52,15 @@ def question(world, case, form, key):
 
 def ask(name, rrtype, option=None, port=53, patience_s=PATIENCE_S):
     """Flags and RCODE, and the octets of the verdicts in the one place where they are looked for:
-    the option if one was sent. OSError if there is no reply in time."""
-    opt = b"" if option is None else struct.pack(">HH", 65100, len(option)) + option
-    query = struct.pack(">6H", random.getrandbits(16), 0x0100, 1, 0, 0, 1) + \
-        dnsmsg.encode_name(name) + struct.pack(">2H", dnsmsg.TYPES[rrtype], 1) + \
-        b"\0" + struct.pack(">HHIH", 41, 4096, 0, len(opt)) + opt
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(patience_s)
-        sock.connect(("127.0.0.1", port))
-        sock.send(query)
-        reply = sock.recv(65535)
-    assert reply[:2] == query[:2], "somebody else's reply"
+    the option if one was sent. Over TCP if that is what the reply to a datagram says. OSError if
+    there is no reply in time."""
+    for tcp in (False, True):
+        reply = wire.exchange(name, rrtype, option, tcp=tcp, port=port, timeout_s=patience_s)
+        flags = struct.unpack_from(">H", reply, 2)[0]
+        if not flags & TRUNCATED:
+            break
     found = kbv_decode.from_message(reply)
-    return struct.unpack_from(">H", reply, 2)[0], found[-1:] if option is not None else found
+    return flags, found[-1:] if option is not None else found
 
 
 # ------------------------------------------------------------------------------ what may be said
@@ -170,8 +164,6 @@ class Watch:
             with self._lock:
                 self.samples.asked += 1
                 self.samples.lost += 1
-            return
-        if flags & TRUNCATED and not octets:
             return
         found = [verdicts.decode(one) for one in octets]
         failed = flags & 15 == SERVFAIL and not found

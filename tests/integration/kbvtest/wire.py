@@ -60,7 +60,8 @@ def _exactly(connection, n):
     octets = b""
     while len(octets) < n:
         part = connection.recv(n - len(octets))
-        assert part, "the connection ended"
+        if not part:
+            raise ConnectionError("the connection ended")
         octets += part
     return octets
 
