@@ -434,7 +434,7 @@ static enum kbv_err append_refused(struct answer *a, const struct kbv_policy *p,
                                    const struct kbv_verdict *v, size_t n, struct rdatas *r)
 {
     struct kbv_verdict refused[KBV_VERDICTS_MAX];
-    uint32_t ttl;
+    uint32_t ttl = 0; /* never kept */
 
     a->sign = false;
     r->n = r->total = 0;
