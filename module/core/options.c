@@ -97,7 +97,7 @@ static const struct kbv_option table[] = {
      .initial = "100",
      .unit = "verifications",
      .text = "How many certificate chains are verified for one client in a second, and, apart from "
-             "them, nonces signed; 0: no limit.",
+             "them, nonces signed; ten times as many other signatures; 0: no limit.",
      .offset = FIELD(chain_ratelimit)},
     {.name = "kbv-cache-size",
      .type = KBV_OPTION_BYTES,
