@@ -17,7 +17,7 @@ from kbvtest.resolver import Resolver
 # Caches that are full after a minute: what grows after that is no cache.
 SETTINGS = [*soak.THREADS, "    discard-timeout: 5000", "    msg-cache-size: 1m",
             "    rrset-cache-size: 2m", "    key-cache-size: 512k", "    neg-cache-size: 256k",
-            "kbv:", "    kbv-cache-size: 256k", "    kbv-chain-ratelimit: 0"]
+            "kbv:", "    kbv-cache-size: 256k", soak.NO_RATELIMIT]
 # Questions a second: of each dnsperf, of each flood; and of chains, and of questions looked at.
 RATE, FLOOD_RATE, CHAINS_PER_S, LOOKED_AT_PER_S = 200, 40, 4, 4
 OWNER, CHAIN_OWNER = "_8003._tcp.js1.op-a.example.", "_443._tcp.js2.op-a.example."

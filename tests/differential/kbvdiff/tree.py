@@ -172,7 +172,9 @@ class Tree:
             if self.rng.random() < chance:
                 zone.harms[(owner, rrtype)] = harm(self.rng, self.strangers)
         if self.rng.random() < 0.05:
-            zone.harms[(zone.name, wire.SOA)] = harm(self.rng, self.strangers)
+            found = harm(self.rng, self.strangers)
+            if not found.removed:  # NSD serves no zone without one
+                zone.harms[(zone.name, wire.SOA)] = found
 
     # ------------------------------------------------------------------------------- operators
 
