@@ -22,11 +22,15 @@ NOT_PROVEN = ("UNDECIDED", "INSECURE", "INDETERMINATE", "BOGUS", "STALE", "DOWNG
 
 
 def kbv(*arguments, server=NEAR, timeout_s=60):
-    """Exit status, standard output and standard error."""
+    """Exit status, standard output and standard error. Asked again, as people would, where a verdict
+    of a few seconds ends before it is looked at."""
     where = ("--server", server) if server else ()
-    done = subprocess.run([programs.KBV, *arguments[:1], *where, *arguments[1:]], text=True,
-                          capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
-                          env=os.environ | {"NO_COLOR": "1"})
+    for _ in range(5):
+        done = subprocess.run([programs.KBV, *arguments[:1], *where, *arguments[1:]], text=True,
+                              capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
+                              env=os.environ | {"NO_COLOR": "1"})
+        if "the verdict has expired" not in done.stderr:
+            break
     return done.returncode, done.stdout, done.stderr
 
 
