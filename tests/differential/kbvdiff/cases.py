@@ -123,6 +123,12 @@ class Checker:
     def __init__(self, tree, judge, started):
         self.tree, self.judge, self.started = tree, judge, started
         self.counts, self.signed = Counter(), 0
+        # Unbound cuts all NSEC and NSEC3 RRsets of an answer down to the TTL of the first SOA in it
+        # (RFC 9077), be that of another zone, to which a wildcard's alias leads, and keeps them so.
+        self.mixed = [zone.name for zone in tree.zones
+                      if any(owner[:2] == b"\1*" and rrtype == wire.CNAME
+                             for owner, rrtype in zone.records)]
+        self.least = min(min(zone.ttl, zone.minimum) for zone in tree.zones)
         self.signer = tree.signer.public_key() if tree.signer else None
         self.key_id = hashlib.sha256(pki.raw_public(tree.signer)).digest()[:4] \
             if tree.signer else b""
@@ -156,12 +162,15 @@ class Checker:
                     not (0 <= life <= cap and v.flags & KEYED):
                 yield f"a life of {life} s, not {cap}"
             return
-        ends = [end for _, end in row.lives] + [judgement.end if judgement else oracle.NEVER]
-        shortest = min([ttl for ttl, _ in row.lives] + [oracle.NEVER])
+        ends = [end for _, end, _ in row.lives] + [judgement.end if judgement else oracle.NEVER]
+        shortest = min([ttl for ttl, _, _ in row.lives] + [oracle.NEVER])
+        cut = any(denial is not None and wire.below(denial, zone)
+                  for _, _, denial in row.lives for zone in self.mixed)
         highest = min(v.issued + cap, v.issued + max(1, shortest), *ends)
         # What is derived lives no longer than what it is derived from, which was made before.
         base = cap if judgement is None else oracle.CAPS[oracle.PUBLISHED]
-        lowest = min(v.issued + cap, self.started + min(base, shortest), *ends)
+        least = min(shortest, self.least) if cut else shortest
+        lowest = min(v.issued + cap, self.started + min(base, least), *ends)
         if v.end > highest:
             yield f"T is {v.end - highest} s beyond {highest}: TTL {shortest}, ends {ends}"
         if v.end < lowest:

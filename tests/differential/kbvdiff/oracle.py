@@ -47,7 +47,8 @@ class Step:
     aliases: object = RECORDS  # outcome of the aliases alone
     nxdomain: bool = False
     wildcard: bool = False
-    lives: list = field(default_factory=list)  # (TTL, expiration) of every RRset used
+    # of every RRset used: (TTL, expiration, None or the owner of an NSEC or NSEC3)
+    lives: list = field(default_factory=list)
     alg: int = 0
     unsure: bool = False  # of several RRSIGs nobody outside can tell which one was verified
 
@@ -87,7 +88,8 @@ class Reading:
             self.wildcard |= signatures[0].labels < len(wire.labels(owner)) - (owner[:2] == b"\1*")
         if valid:
             self.alg = min(one.alg for one in valid)
-        self.lives.append((ttl, min([one.end for one in valid] + [NEVER])))
+        self.lives.append((ttl, min([one.end for one in valid] + [NEVER]),
+                           owner if rrtype in (wire.NSEC, wire.NSEC3) else None))
         self.stale |= bool(signatures) and not valid
         self.unsure |= 0 < len(valid) < len(signatures)
         return [row[3] for row in found]
